@@ -1,0 +1,21 @@
+# Every third-party library the binary links; the reason for each is in docs/dependencies.md.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(prometheus-cpp REQUIRED COMPONENTS core)
+find_package(CLI11 REQUIRED)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.38)
+pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+if(NAVE_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+# Boost headers are system headers here: their warnings are not ours to fix.
+add_library(nave_boost INTERFACE)
+target_link_libraries(nave_boost INTERFACE Boost::headers Threads::Threads)
+target_compile_definitions(nave_boost INTERFACE BOOST_ASIO_NO_DEPRECATED)

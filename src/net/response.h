@@ -1,0 +1,61 @@
+// Response: what a handler answers. Either a whole body, or a stream that starts once the head has
+// been written.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace nave::net {
+
+// The write side of an unfinished response (SSE). Loop thread only.
+class ResponseStream {
+  public:
+    virtual ~ResponseStream() = default;
+    // Queues bytes; false once the client has gone. Never blocks: watch buffered().
+    virtual bool write(std::string_view bytes) = 0;
+    // Bytes queued and not yet taken by the kernel.
+    [[nodiscard]] virtual std::size_t buffered() const = 0;
+    // Ends the response cleanly; abort() resets the connection.
+    virtual void close() = 0;
+    virtual void abort() = 0;
+    // Called once when the client goes away or the server shuts down, not after close().
+    virtual void on_closed(std::move_only_function<void()> fn) = 0;
+};
+
+struct Response {
+    int status = 200;
+    std::string_view content_type;  // must be a literal or outlive the process; "" for none
+    std::string body;
+    std::string_view fixed_body;  // instead of `body`: an embedded asset, never copied until sent
+    std::vector<std::pair<std::string_view, std::string>> headers;  // names are literals
+    std::move_only_function<void(std::shared_ptr<ResponseStream>)> stream;  // instead of a body
+    bool close = false;  // close the connection after this response
+
+    Response() = default;
+    Response(int status_in, std::string_view content_type_in, std::string body_in)
+        : status(status_in), content_type(content_type_in), body(std::move(body_in)) {}
+
+    Response&& with(std::string_view name, std::string value) && {
+        headers.emplace_back(name, std::move(value));
+        return std::move(*this);
+    }
+};
+
+[[nodiscard]] inline Response json_response(int status, std::string body) {
+    return {status, "application/json", std::move(body)};
+}
+
+// The one mapping of error codes to HTTP status.
+[[nodiscard]] int http_status(Code code);
+// RFC 9457 problem document; services with an error format of their own supply another renderer.
+[[nodiscard]] Response problem_response(const Error& error, std::string_view request_id);
+using ErrorRenderer = Response (*)(const Error& error, std::string_view request_id);
+
+}  // namespace nave::net

@@ -25,15 +25,21 @@ using ByteArray = std::array<std::uint8_t, N>;
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-[[nodiscard]] inline Bytes to_bytes(ByteView view) { return {view.begin(), view.end()}; }
+[[nodiscard]] inline Bytes to_bytes(ByteView view) {
+    return {view.begin(), view.end()};
+}
 
 // Ordinary comparison, for public values; secrets use crypto::equal_secret.
 [[nodiscard]] inline bool equal(ByteView a, ByteView b) {
     return as_text(a) == as_text(b);
 }
 
-inline void append(Bytes& to, ByteView from) { to.insert(to.end(), from.begin(), from.end()); }
-inline void append(Bytes& to, std::string_view from) { append(to, as_bytes(from)); }
+inline void append(Bytes& to, ByteView from) {
+    to.insert(to.end(), from.begin(), from.end());
+}
+inline void append(Bytes& to, std::string_view from) {
+    append(to, as_bytes(from));
+}
 
 // Big-endian, as every signed structure in this project writes integers.
 template <class Unsigned>

@@ -7,11 +7,11 @@ namespace nave::detail {
                                const char* why) noexcept;
 }
 
-#define CHECK(expression, why)                                                         \
-    do {                                                                               \
-        if (!(expression)) [[unlikely]] {                                              \
-            ::nave::detail::check_failed(#expression, __FILE__, __LINE__, (why));      \
-        }                                                                              \
+#define CHECK(expression, why)                                                    \
+    do {                                                                          \
+        if (!(expression)) [[unlikely]] {                                         \
+            ::nave::detail::check_failed(#expression, __FILE__, __LINE__, (why)); \
+        }                                                                         \
     } while (false)
 
 #ifdef NDEBUG

@@ -13,7 +13,7 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 class Clock {
   public:
     virtual ~Clock() = default;
-    [[nodiscard]] virtual UnixMillis now() const = 0;      // wall time, may step
+    [[nodiscard]] virtual UnixMillis now() const = 0;     // wall time, may step
     [[nodiscard]] virtual SteadyTime steady() const = 0;  // never goes back
 };
 

@@ -26,8 +26,8 @@ constexpr auto kTable = make_table();
 void encode(std::string& out, ByteView bytes, std::string_view alphabet, bool padded) {
     std::size_t i = 0;
     for (; i + 3 <= bytes.size(); i += 3) {
-        const std::uint32_t v = (std::uint32_t{bytes[i]} << 16) |
-                                (std::uint32_t{bytes[i + 1]} << 8) | bytes[i + 2];
+        const std::uint32_t v =
+            (std::uint32_t{bytes[i]} << 16) | (std::uint32_t{bytes[i + 1]} << 8) | bytes[i + 2];
         const char quad[4] = {alphabet[v >> 18], alphabet[(v >> 12) & 63], alphabet[(v >> 6) & 63],
                               alphabet[v & 63]};
         out.append(quad, 4);
@@ -63,7 +63,9 @@ constexpr int hex_value(char c) {
 
 }  // namespace
 
-void base64_append(std::string& out, ByteView bytes) { encode(out, bytes, kStandard, true); }
+void base64_append(std::string& out, ByteView bytes) {
+    encode(out, bytes, kStandard, true);
+}
 
 std::string base64(ByteView bytes) {
     std::string out;

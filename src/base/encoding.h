@@ -3,11 +3,11 @@
 // would let a duplicate look new.
 #pragma once
 
+#include "base/bytes.h"
+
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/bytes.h"
 
 namespace nave {
 

@@ -1,16 +1,21 @@
 #include "base/encoding.h"
 
-#include <gtest/gtest.h>
-
 #include "base/entropy.h"
+
+#include <gtest/gtest.h>
 
 namespace nave {
 namespace {
 
 TEST(Base64, MatchesRfc4648Vectors) {
     const std::pair<std::string_view, std::string_view> vectors[] = {
-        {"", ""},           {"f", "Zg=="},         {"fo", "Zm8="},         {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
     };
     for (const auto& [plain, encoded] : vectors) {
         EXPECT_EQ(base64(as_bytes(plain)), encoded);
@@ -30,8 +35,8 @@ TEST(Base64, DecoderAcceptsUrlAlphabetAndNoPadding) {
 
 TEST(Base64, DecoderRefusesEverySecondSpelling) {
     for (const std::string_view bad :
-         {"Zg=", "Zg===", "Z", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n", "+_AA", "=", "====", "Zm9v=",
-          "Zm=9", "\xc3\xa9", "Zg==Zg=="}) {
+         {"Zg=", "Zg===", "Z", "Zh==", "Zm9=", "Zm 9v", "Zm9v\n", "+_AA", "=",
+          "====", "Zm9v=", "Zm=9", "\xc3\xa9", "Zg==Zg=="}) {
         EXPECT_FALSE(base64_decode(bad).has_value()) << bad;
     }
 }

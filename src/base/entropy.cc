@@ -1,11 +1,10 @@
 #include "base/entropy.h"
 
-#include <sys/random.h>
+#include "base/check.h"
 
 #include <cerrno>
 #include <cstring>
-
-#include "base/check.h"
+#include <sys/random.h>
 
 namespace nave {
 

@@ -1,15 +1,15 @@
 #include "base/json.h"
 
+#include "base/text.h"
+
+#include <boost/json/basic_parser_impl.hpp>
+#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/json/basic_parser_impl.hpp>
-#include <boost/json/serialize.hpp>
 #include <optional>
 #include <utility>
 #include <vector>
-
-#include "base/text.h"
 
 namespace nave::json {
 namespace {
@@ -170,9 +170,8 @@ bool append_canonical(std::string& out, const Object& object, std::string_view l
             members.push_back(&member);
         }
     }
-    std::ranges::sort(members, [](const auto* a, const auto* b) {
-        return utf16_less(a->key(), b->key());
-    });
+    std::ranges::sort(members,
+                      [](const auto* a, const auto* b) { return utf16_less(a->key(), b->key()); });
     out.push_back('{');
     for (std::size_t i = 0; i < members.size(); ++i) {
         if (i > 0) {
@@ -264,7 +263,9 @@ Result<std::string> canonical(const Object& object, std::string_view member_left
     return out;
 }
 
-std::string text(const Value& value) { return boost::json::serialize(value); }
+std::string text(const Value& value) {
+    return boost::json::serialize(value);
+}
 
 void append_quoted(std::string& out, std::string_view raw) {
     std::string repaired;
@@ -298,8 +299,7 @@ void append_quoted(std::string& out, std::string_view raw) {
                 break;
             default:
                 if (static_cast<unsigned char>(c) < 0x20) {
-                    fmt::format_to(std::back_inserter(out), "\\u{:04x}",
-                                   static_cast<unsigned>(c));
+                    fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
                 } else {
                     out.push_back(c);
                 }

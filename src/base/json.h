@@ -3,15 +3,16 @@
 // signatures. Wraps Boost.JSON, whose parser accepts duplicate members silently.
 #pragma once
 
+#include "base/result.h"
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/string.hpp>
 #include <boost/json/value.hpp>
+
 #include <cstddef>
 #include <string>
 #include <string_view>
-
-#include "base/result.h"
 
 namespace nave::json {
 

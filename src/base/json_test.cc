@@ -46,8 +46,9 @@ TEST(JsonParse, BoundsDepth) {
 }
 
 TEST(JsonCanonical, FollowsRfc8785) {
-    const auto value = parse("{\"\\u20ac\":1,\"\\r\":2,\"1\":3,\"\\ud83d\\ude00\":4,\"\\u0080\":5,"
-                             "\"\\u00f6\":6,\"\\ufb33\":7}");
+    const auto value = parse(
+        "{\"\\u20ac\":1,\"\\r\":2,\"1\":3,\"\\ud83d\\ude00\":4,\"\\u0080\":5,"
+        "\"\\u00f6\":6,\"\\ufb33\":7}");
     ASSERT_TRUE(value.has_value());
     // The order of RFC 8785 section 3.2.3: CR, 1, control, o-umlaut, euro, emoji, hebrew dalet.
     EXPECT_EQ(*canonical(*value),

@@ -62,7 +62,9 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
 };
 
 // The success value of Result<void>; `return {}` does not compile inside a coroutine.
-[[nodiscard]] inline Result<void> ok() { return Result<void>{}; }
+[[nodiscard]] inline Result<void> ok() {
+    return Result<void>{};
+}
 
 [[nodiscard]] inline std::unexpected<Error> fail(
     Code code, std::string id, std::string message, std::string detail = {},
@@ -73,19 +75,19 @@ class [[nodiscard]] Result : public std::expected<T, Error> {
 
 }  // namespace nave
 
-// TRY(auto row, store.get(id));  returns the error from the enclosing function, else binds the value.
-// The declaration form is deliberate: a statement expression around co_await crashes g++ 12.
+// TRY(auto row, store.get(id));  returns the error from the enclosing function, else binds the
+// value. The declaration form is deliberate: a statement expression around co_await crashes g++ 12.
 #define NAVE_CAT_INNER(a, b) a##b
 #define NAVE_CAT(a, b) NAVE_CAT_INNER(a, b)
-#define NAVE_TRY_AS(tmp, keyword, decl, ...)               \
-    auto tmp = (__VA_ARGS__);                              \
-    if (!tmp) {                                            \
-        keyword std::unexpected(std::move(tmp).error());   \
-    }                                                      \
+#define NAVE_TRY_AS(tmp, keyword, decl, ...)             \
+    auto tmp = (__VA_ARGS__);                            \
+    if (!tmp) {                                          \
+        keyword std::unexpected(std::move(tmp).error()); \
+    }                                                    \
     decl = std::move(*tmp)
-#define NAVE_TRY_VOID_AS(tmp, keyword, ...)                \
-    if (auto tmp = (__VA_ARGS__); !tmp)                    \
-        keyword std::unexpected(std::move(tmp).error())
+#define NAVE_TRY_VOID_AS(tmp, keyword, ...) \
+    if (auto tmp = (__VA_ARGS__); !tmp)     \
+    keyword std::unexpected(std::move(tmp).error())
 #define TRY(decl, ...) NAVE_TRY_AS(NAVE_CAT(try_, __COUNTER__), return, decl, __VA_ARGS__)
 #define CO_TRY(decl, ...) NAVE_TRY_AS(NAVE_CAT(try_, __COUNTER__), co_return, decl, __VA_ARGS__)
 #define TRY_VOID(...) NAVE_TRY_VOID_AS(NAVE_CAT(try_, __COUNTER__), return, __VA_ARGS__)

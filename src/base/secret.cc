@@ -4,6 +4,8 @@
 
 namespace nave {
 
-Secret::~Secret() { ::explicit_bzero(text_.data(), text_.size()); }
+Secret::~Secret() {
+    ::explicit_bzero(text_.data(), text_.size());
+}
 
 }  // namespace nave

@@ -17,7 +17,7 @@ namespace nave {
 
 [[nodiscard]] bool equal_ignoring_case(std::string_view a, std::string_view b);  // ASCII
 [[nodiscard]] std::string lower(std::string_view text);                          // ASCII
-[[nodiscard]] std::string_view trim(std::string_view text);  // spaces and tabs
+[[nodiscard]] std::string_view trim(std::string_view text);                      // spaces and tabs
 // Empty pieces are dropped, the rest trimmed.
 [[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);
 // Whole text must be a decimal integer that fits.

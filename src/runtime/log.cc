@@ -1,13 +1,13 @@
 #include "runtime/log.h"
 
+#include "base/json.h"
+#include "base/text.h"
+
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <chrono>
-
-#include "base/json.h"
-#include "base/text.h"
 
 namespace nave {
 namespace {
@@ -67,7 +67,9 @@ std::int64_t wall_now() {
 
 }  // namespace
 
-std::shared_ptr<LogSink> stderr_sink() { return std::make_shared<StderrSink>(); }
+std::shared_ptr<LogSink> stderr_sink() {
+    return std::make_shared<StderrSink>();
+}
 
 Logger::Logger(std::string component, LogLevel level, LogFormat format,
                std::shared_ptr<LogSink> sink)
@@ -95,8 +97,9 @@ void Logger::write(LogLevel level, std::string_view event, Fields fields, Fields
     std::string line;
     line.reserve(256);
     if (format_ == LogFormat::json) {
-        fmt::format_to(std::back_inserter(line), R"({{"ts":"{}","level":"{}","component":"{}","msg":)",
-                       rfc3339(wall_now()), level_name(level), component_);
+        fmt::format_to(std::back_inserter(line),
+                       R"({{"ts":"{}","level":"{}","component":"{}","msg":)", rfc3339(wall_now()),
+                       level_name(level), component_);
         json::append_quoted(line, event);
         for (const Fields& list : {fields, more}) {
             for (const Field& field : list) {
@@ -108,8 +111,8 @@ void Logger::write(LogLevel level, std::string_view event, Fields fields, Fields
         }
         line.push_back('}');
     } else {
-        fmt::format_to(std::back_inserter(line), "{} {:5} {:8} {}", rfc3339(wall_now()).substr(11, 12),
-                       level_name(level), component_, event);
+        fmt::format_to(std::back_inserter(line), "{} {:5} {:8} {}",
+                       rfc3339(wall_now()).substr(11, 12), level_name(level), component_, event);
         for (const Fields& list : {fields, more}) {
             for (const Field& field : list) {
                 fmt::format_to(std::back_inserter(line), "  {}=", field.name);

@@ -6,6 +6,8 @@
 // and keys are logged only as hashes (prekeys/privacy.h).
 #pragma once
 
+#include "base/result.h"
+
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
@@ -13,8 +15,6 @@
 #include <string>
 #include <string_view>
 #include <variant>
-
-#include "base/result.h"
 
 namespace nave {
 
@@ -51,10 +51,18 @@ class Logger {
   public:
     Logger(std::string component, LogLevel level, LogFormat format, std::shared_ptr<LogSink> sink);
 
-    void debug(std::string_view event, Fields fields = {}) const { emit(LogLevel::debug, event, fields); }
-    void info(std::string_view event, Fields fields = {}) const { emit(LogLevel::info, event, fields); }
-    void warn(std::string_view event, Fields fields = {}) const { emit(LogLevel::warn, event, fields); }
-    void error(std::string_view event, Fields fields = {}) const { emit(LogLevel::error, event, fields); }
+    void debug(std::string_view event, Fields fields = {}) const {
+        emit(LogLevel::debug, event, fields);
+    }
+    void info(std::string_view event, Fields fields = {}) const {
+        emit(LogLevel::info, event, fields);
+    }
+    void warn(std::string_view event, Fields fields = {}) const {
+        emit(LogLevel::warn, event, fields);
+    }
+    void error(std::string_view event, Fields fields = {}) const {
+        emit(LogLevel::error, event, fields);
+    }
     // An Error with its private detail and where it was made.
     void failure(LogLevel level, std::string_view event, const Error& error,
                  Fields fields = {}) const;
@@ -62,7 +70,9 @@ class Logger {
     [[nodiscard]] bool enabled(LogLevel level) const { return level >= level_; }
     // The same sink under another component name and level.
     [[nodiscard]] Logger child(std::string component, LogLevel level) const;
-    [[nodiscard]] Logger child(std::string component) const { return child(std::move(component), level_); }
+    [[nodiscard]] Logger child(std::string component) const {
+        return child(std::move(component), level_);
+    }
 
   private:
     void emit(LogLevel level, std::string_view event, Fields fields) const;

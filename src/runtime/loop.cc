@@ -20,7 +20,9 @@ void Loop::poll() {
     context_.poll();
 }
 
-void Loop::stop() { context_.stop(); }
+void Loop::stop() {
+    context_.stop();
+}
 
 void Loop::post(std::move_only_function<void()> fn) {
     boost::asio::post(context_, std::move(fn));

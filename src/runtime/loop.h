@@ -4,12 +4,13 @@
 // with post(); nothing else crosses threads, which is why services hold no locks.
 #pragma once
 
+#include "runtime/task.h"
+
 #include <boost/asio/io_context.hpp>
+
 #include <chrono>
 #include <functional>
 #include <memory>
-
-#include "runtime/task.h"
 
 namespace nave {
 

@@ -2,8 +2,8 @@
 // loop's concrete executor, which is cheaper than the type-erased default.
 //
 // Rules (docs/adr/0002): parameters by value or by reference to something that outlives the task
-// by construction; no capturing coroutine lambdas; no co_await inside ?:; name braced temporaries on
-// the line before. After a cancelled wait the next co_await throws, so clean-up is RAII.
+// by construction; no capturing coroutine lambdas; no co_await inside ?:; name braced temporaries
+// on the line before. After a cancelled wait the next co_await throws, so clean-up is RAII.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -1,14 +1,15 @@
 #include "runtime/task_group.h"
 
+#include "base/check.h"
+#include "runtime/log.h"
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/system/system_error.hpp>
+
 #include <exception>
 #include <list>
-
-#include "base/check.h"
-#include "runtime/log.h"
 
 namespace nave {
 
@@ -36,8 +37,7 @@ struct TaskGroup::State {
     }
 };
 
-TaskGroup::TaskGroup(Loop& loop, Logger& logger)
-    : state_(std::make_shared<State>(loop, logger)) {}
+TaskGroup::TaskGroup(Loop& loop, Logger& logger) : state_(std::make_shared<State>(loop, logger)) {}
 
 TaskGroup::~TaskGroup() = default;
 
@@ -53,7 +53,9 @@ void TaskGroup::spawn(std::string name, Task<void> task) {
             [state = state_, entry](std::exception_ptr thrown) { state->ended(entry, thrown); }));
 }
 
-std::size_t TaskGroup::running() const { return state_->entries.size(); }
+std::size_t TaskGroup::running() const {
+    return state_->entries.size();
+}
 
 Task<bool> TaskGroup::stop(std::chrono::milliseconds deadline) {
     constexpr std::chrono::milliseconds kStep{2};

@@ -2,13 +2,13 @@
 // log; an exception that leaves a task is logged and counted, and ends that task only.
 #pragma once
 
+#include "runtime/loop.h"
+#include "runtime/task.h"
+
 #include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
-
-#include "runtime/loop.h"
-#include "runtime/task.h"
 
 namespace nave {
 

@@ -1,0 +1,6 @@
+import { render } from "preact";
+
+const host = document.getElementById("console");
+if (host) {
+  render(<h1>Nave</h1>, host);
+}

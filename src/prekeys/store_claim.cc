@@ -1,0 +1,172 @@
+#include "prekeys/errors.h"
+#include "prekeys/store.h"
+#include "prekeys/store_sql.h"
+#include "prekeys/wire.h"
+
+namespace nave::prekeys {
+
+using storage::Dialect;
+using storage::Transaction;
+
+namespace {
+
+constexpr UnixMillis kClaimMemoryMs = 10 * 60 * 1000;
+// A fetch is noted at most once a minute: the columns serve stale cleanup, which counts days, and
+// a write per fetch would serialise all fetches of one target.
+constexpr UnixMillis kTouchEveryMs = 60 * 1000;
+
+// Takes the oldest key of a kind out of stock. SKIP LOCKED lets PostgreSQL serve parallel claims of
+// one target without waiting; it may say "none" while the last rows are locked, which only
+// degrades.
+const std::string& pop_statement(Dialect dialect) {
+    static const auto make = [](Dialect d) {
+        return std::string(
+                   "update shade_server_one_time_prekeys set issued_at = $3 where seq = "
+                   "(select seq from shade_server_one_time_prekeys "
+                   "where address = $1 and kind = $2 and issued_at is null order by seq limit 1") +
+               std::string(storage::for_update_skip_locked(d)) +
+               ") and issued_at is null returning key_id, public_key, algorithm, signature";
+    };
+    static const std::string sqlite = make(Dialect::sqlite);
+    static const std::string postgres = make(Dialect::postgres);
+    return dialect == Dialect::sqlite ? sqlite : postgres;
+}
+
+Result<std::optional<KemPreKey>> pop(Transaction& tx, const Address& address, std::int64_t kind,
+                                     UnixMillis now) {
+    TRY(auto row, tx.query_one(pop_statement(tx.dialect()), {address.text(), kind, now}));
+    if (!row) {
+        return std::nullopt;
+    }
+    return KemPreKey{row->integer(0), row->text(2), row->bytes(1), row->bytes(3)};
+}
+
+Result<void> note_fetch(Transaction& tx, const Profile& profile, UnixMillis now,
+                        bool used_last_resort, const StorePolicy& policy) {
+    const bool recent = profile.last_fetch_at && *profile.last_fetch_at > now - kTouchEveryMs;
+    const bool first_use = used_last_resort && !profile.last_resort_used_at;
+    if (recent && !first_use) {
+        return ok();
+    }
+    // Whether a fetch keeps an identity from being stale is the operator's choice.
+    static const std::string touching =
+        "update shade_server_identities set last_fetch_at = $2, last_activity_at = $2, "
+        "last_resort_used_at = coalesce(last_resort_used_at, $3) where address = $1";
+    static const std::string not_touching =
+        "update shade_server_identities set last_fetch_at = $2, "
+        "last_resort_used_at = coalesce(last_resort_used_at, $3) where address = $1";
+    const std::optional<std::int64_t> used =
+        first_use ? std::optional<std::int64_t>(now) : std::nullopt;
+    TRY_VOID(tx.execute(policy.touch_on_fetch ? touching : not_touching,
+                        {profile.address.text(), now, used}));
+    return ok();
+}
+
+Result<std::optional<ClaimedBundle>> repeated_claim(Transaction& tx, const Profile& profile,
+                                                    const Bytes& claim_hash, UnixMillis now) {
+    TRY(const auto row,
+        tx.query_one("select bundle from shade_server_claims "
+                     "where claim_hash = $1 and signing_key = $2 and expires_at > $3",
+                     {claim_hash, profile.keys.signing_key, now}));
+    if (!row) {
+        return std::nullopt;
+    }
+    ClaimedBundle bundle;
+    bundle.json = row->text(0);
+    bundle.repeated = true;
+    bundle.suite = profile.keys.suite;
+    bundle.signed_prekey_created_at = profile.signed_prekey.created_at;
+    return bundle;
+}
+
+Result<std::optional<ClaimedBundle>> claim_one(Transaction& tx, const ClaimTarget& target,
+                                               bool identified, UnixMillis now,
+                                               const StorePolicy& policy) {
+    TRY(const auto profile, sql::find_profile(tx, target.address));
+    if (!profile) {
+        return std::nullopt;
+    }
+    if (target.claim_hash) {
+        TRY(auto repeated, repeated_claim(tx, *profile, *target.claim_hash, now));
+        if (repeated) {
+            return repeated;
+        }
+    }
+    ClaimedBundle bundle;
+    bundle.suite = profile->keys.suite;
+    bundle.signed_prekey_created_at = profile->signed_prekey.created_at;
+    bundle.remaining = profile->stock;
+
+    // The last part of the stock is kept for callers who say who they are.
+    const bool curve_in_reserve = profile->stock.one_time <= profile->one_time_reserve;
+    const bool kem_in_reserve = profile->stock.kem_one_time <= profile->kem_reserve;
+    std::optional<KemPreKey> curve_key;
+    if (profile->stock.one_time == 0) {
+        bundle.one_time = OneTimeStatus::exhausted;
+    } else if (!target.may_consume || (curve_in_reserve && !identified)) {
+        bundle.one_time = OneTimeStatus::withheld;
+    } else {
+        TRY(curve_key, pop(tx, target.address, sql::kCurve, now));
+        bundle.one_time = curve_key ? OneTimeStatus::issued : OneTimeStatus::exhausted;
+        bundle.remaining.one_time -= curve_key ? 1 : 0;
+    }
+    std::optional<KemPreKey> kem_key;
+    if (uses_kem(profile->keys.suite) && target.may_consume && profile->stock.kem_one_time > 0 &&
+        (identified || !kem_in_reserve)) {
+        TRY(kem_key, pop(tx, target.address, sql::kKem, now));
+        bundle.remaining.kem_one_time -= kem_key ? 1 : 0;
+    }
+
+    BundleKeys keys;
+    OneTimePreKey one_time;
+    if (curve_key) {
+        one_time = {curve_key->id, std::move(curve_key->public_key)};
+        keys.one_time = &one_time;
+    }
+    if (kem_key) {
+        keys.kem = &*kem_key;
+        bundle.kem = KemStatus::one_time;
+    } else if (profile->last_resort) {
+        keys.kem = &*profile->last_resort;
+        keys.kem_is_last_resort = true;
+        bundle.kem = KemStatus::last_resort;
+    }
+    const bool used_last_resort =
+        bundle.one_time == OneTimeStatus::exhausted ||
+        (bundle.kem == KemStatus::last_resort && profile->stock.kem_one_time == 0);
+    bundle.first_last_resort_use = used_last_resort && !profile->last_resort_used_at;
+    TRY_VOID(note_fetch(tx, *profile, now, used_last_resort, policy));
+    bundle.json = bundle_json(*profile, keys, bundle.one_time, now);
+    if (target.claim_hash) {
+        TRY_VOID(tx.execute(
+            "insert into shade_server_claims (claim_hash, signing_key, bundle, expires_at) "
+            "values ($1, $2, $3, $4) on conflict (claim_hash) do update set "
+            "signing_key = excluded.signing_key, bundle = excluded.bundle, "
+            "expires_at = excluded.expires_at",
+            {*target.claim_hash, profile->keys.signing_key, bundle.json, now + kClaimMemoryMs}));
+    }
+    return bundle;
+}
+
+}  // namespace
+
+Task<Result<ClaimOutcome>> Store::claim(std::vector<ClaimTarget> targets,
+                                        std::optional<Requester> requester, UnixMillis now) {
+    auto write = [targets = std::move(targets), requester = std::move(requester), now,
+                  policy = policy_](Transaction& tx) -> Result<ClaimOutcome> {
+        if (requester) {
+            TRY_VOID(sql::require_signer(tx, requester->address, requester->proof));
+            TRY_VOID(sql::consume(tx, requester->proof, policy));
+        }
+        ClaimOutcome outcome;
+        outcome.reserve(targets.size());
+        for (const ClaimTarget& target : targets) {
+            TRY(auto bundle, claim_one(tx, target, requester.has_value(), now, policy));
+            outcome.push_back(std::move(bundle));
+        }
+        return outcome;
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+}  // namespace nave::prekeys

@@ -1,0 +1,93 @@
+#include "prekeys/errors.h"
+#include "prekeys/store.h"
+#include "prekeys/store_sql.h"
+
+namespace nave::prekeys {
+
+using storage::Row;
+using storage::Transaction;
+
+namespace {
+
+constexpr UnixMillis kDayMs = 24LL * 3600 * 1000;
+constexpr UnixMillis kIssuedMemoryMs = 90 * kDayMs;
+constexpr UnixMillis kRetiredMemoryMs = 30 * kDayMs;
+// Deletions per statement: bounds how long one transaction holds the write lock.
+constexpr std::int64_t kBatch = 2'000;
+
+}  // namespace
+
+Task<Result<std::vector<PurgedIdentity>>> Store::purge_stale_identities(UnixMillis cutoff,
+                                                                        std::int64_t limit,
+                                                                        UnixMillis now) {
+    auto write = [cutoff, limit, now](Transaction& tx) -> Result<std::vector<PurgedIdentity>> {
+        TRY(const auto rows,
+            tx.query("select address, signing_key from shade_server_identities "
+                     "where last_activity_at < $1 order by last_activity_at limit $2",
+                     {cutoff, limit}));
+        std::vector<PurgedIdentity> purged;
+        for (const Row& row : rows) {
+            PurgedIdentity identity{Address::stored(row.text(0)), row.bytes(1)};
+            TRY_VOID(
+                sql::erase_identity(tx, identity.address, identity.signing_key, now, "purged"));
+            purged.push_back(std::move(identity));
+        }
+        return purged;
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<std::int64_t>> Store::count_stale_identities(UnixMillis cutoff) {
+    auto read = [cutoff](Transaction& tx) -> Result<std::int64_t> {
+        TRY(const auto row,
+            tx.query_one("select count(*) from shade_server_identities where last_activity_at < $1",
+                         {cutoff}));
+        return row->integer(0);
+    };
+    co_return co_await database_.read(std::move(read));
+}
+
+Task<Result<void>> Store::forget_expired(UnixMillis now) {
+    auto write = [now, policy = policy_](Transaction& tx) -> Result<void> {
+        TRY_VOID(
+            tx.execute("delete from shade_server_replay where hash in "
+                       "(select hash from shade_server_replay where expires_at < $1 limit $2)",
+                       {now, kBatch}));
+        TRY_VOID(
+            tx.execute("delete from shade_server_claims where claim_hash in "
+                       "(select claim_hash from shade_server_claims "
+                       "where expires_at < $1 limit $2)",
+                       {now, kBatch}));
+        TRY_VOID(
+            tx.execute("delete from shade_server_one_time_prekeys where seq in "
+                       "(select seq from shade_server_one_time_prekeys "
+                       "where issued_at < $1 limit $2)",
+                       {now - kIssuedMemoryMs, kBatch}));
+        TRY_VOID(tx.execute("delete from shade_server_signed_prekeys where retired_at < $1",
+                            {now - kRetiredMemoryMs}));
+        TRY_VOID(tx.execute("delete from shade_server_tombstones where at < $1",
+                            {now - policy.tombstone_ms}));
+        return ok();
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<bool>> Store::release_tombstone(Address address) {
+    auto write = [address](Transaction& tx) -> Result<bool> {
+        TRY(const std::int64_t removed,
+            tx.execute("delete from shade_server_tombstones where address = $1", {address.text()}));
+        return removed > 0;
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Result<void> Store::after_restore(Transaction& tx, UnixMillis now) {
+    TRY_VOID(tx.execute(
+        "update shade_server_one_time_prekeys set issued_at = $1 where issued_at is null", {now}));
+    TRY_VOID(tx.execute("delete from shade_server_claims"));
+    TRY_VOID(
+        tx.execute("update shade_server_state set value = value + 1 where name = 'restore_epoch'"));
+    return ok();
+}
+
+}  // namespace nave::prekeys

@@ -1,0 +1,230 @@
+#include "prekeys/errors.h"
+#include "prekeys/store.h"
+#include "prekeys/store_sql.h"
+
+namespace nave::prekeys {
+
+using storage::Row;
+using storage::Transaction;
+
+namespace sql {
+namespace {
+
+IdentityKeys identity_keys(const Row& row, std::size_t at) {
+    IdentityKeys keys;
+    keys.suite = static_cast<Suite>(row.integer(at));
+    keys.signing_key = row.bytes(at + 1);
+    keys.dh_key = row.bytes(at + 2);
+    keys.dh_signature = row.bytes_or_null(at + 3);
+    return keys;
+}
+
+}  // namespace
+
+Result<void> consume(Transaction& tx, const AcceptedProof& proof, const StorePolicy& policy) {
+    for (const Bytes& hash : proof.replay_hashes) {
+        TRY(const std::int64_t entered,
+            tx.execute("insert into shade_server_replay (hash, expires_at) values ($1, $2) "
+                       "on conflict do nothing",
+                       {hash, proof.signed_at + policy.replay_memory_ms}));
+        if (entered == 0) {
+            return errors::replay();
+        }
+    }
+    return ok();
+}
+
+Result<std::optional<StoredIdentity>> find_identity(Transaction& tx, const Address& address) {
+    TRY(const auto row,
+        tx.query_one("select suite, signing_key, dh_key, dh_signature, registration_id "
+                     "from shade_server_identities where address = $1",
+                     {address.text()}));
+    if (!row) {
+        return std::nullopt;
+    }
+    return StoredIdentity{identity_keys(*row, 0), row->integer_or_null(4)};
+}
+
+Result<StoredIdentity> require_signer(Transaction& tx, const Address& address,
+                                      const AcceptedProof& proof) {
+    TRY(auto stored, find_identity(tx, address));
+    if (!stored) {
+        return errors::not_found("No identity is registered at this address.");
+    }
+    if (stored->keys.signing_key != proof.signing_key) {
+        return errors::bad_request_signature();
+    }
+    return std::move(*stored);
+}
+
+Result<std::optional<Profile>> find_profile(Transaction& tx, const Address& address) {
+    TRY(const auto row,
+        tx.query_one("select i.suite, i.signing_key, i.dh_key, i.dh_signature, i.registration_id, "
+                     "i.one_time_reserve, i.kem_reserve, i.last_resort_used_at, i.last_fetch_at, "
+                     "s.key_id, s.public_key, s.signature, s.created_at, "
+                     "k.key_id, k.algorithm, k.public_key, k.signature, "
+                     "(select count(*) from shade_server_one_time_prekeys o "
+                     "where o.address = $1 and o.kind = 0 and o.issued_at is null), "
+                     "(select count(*) from shade_server_one_time_prekeys o "
+                     "where o.address = $1 and o.kind = 1 and o.issued_at is null) "
+                     "from shade_server_identities i "
+                     "join shade_server_signed_prekeys s "
+                     "on s.address = i.address and s.kind = 0 and s.retired_at is null "
+                     "left join shade_server_signed_prekeys k "
+                     "on k.address = i.address and k.kind = 1 and k.retired_at is null "
+                     "where i.address = $1",
+                     {address.text()}));
+    if (!row) {
+        return std::nullopt;
+    }
+    Profile profile{
+        .address = address,
+        .keys = identity_keys(*row, 0),
+        .registration_id = row->integer_or_null(4),
+        .signed_prekey = {row->integer(9), row->bytes(10), row->bytes(11), row->integer(12)},
+        .last_resort = std::nullopt,
+        .stock = {row->integer(17), row->integer(18)},
+        .one_time_reserve = row->integer(5),
+        .kem_reserve = row->integer(6),
+        .last_resort_used_at = row->integer_or_null(7),
+        .last_fetch_at = row->integer_or_null(8)};
+    if (!row->is_null(13)) {
+        profile.last_resort =
+            KemPreKey{row->integer(13), row->text(14), row->bytes(15), row->bytes(16)};
+    }
+    return profile;
+}
+
+Result<std::int64_t> restore_epoch(Transaction& tx) {
+    TRY(const auto row,
+        tx.query_one("select value from shade_server_state where name = 'restore_epoch'"));
+    return row ? row->integer(0) : 0;
+}
+
+}  // namespace sql
+
+Task<Result<std::optional<StoredIdentity>>> Store::identity(Address address) {
+    auto read = [address](Transaction& tx) { return sql::find_identity(tx, address); };
+    co_return co_await database_.read(std::move(read));
+}
+
+Task<Result<std::optional<Profile>>> Store::profile(Address address) {
+    auto read = [address](Transaction& tx) { return sql::find_profile(tx, address); };
+    co_return co_await database_.read(std::move(read));
+}
+
+namespace {
+
+Result<CountOutcome> read_count(Transaction& tx, const Address& address) {
+    TRY(const auto profile, sql::find_profile(tx, address));
+    if (!profile) {
+        return errors::not_found("No identity is registered at this address.");
+    }
+    TRY(const std::int64_t epoch, sql::restore_epoch(tx));
+    return CountOutcome{profile->stock, profile->signed_prekey.id,
+                        profile->signed_prekey.created_at, profile->last_resort_used_at.has_value(),
+                        epoch};
+}
+
+}  // namespace
+
+Task<Result<CountOutcome>> Store::count(Address address, std::optional<AcceptedProof> proof,
+                                        UnixMillis now) {
+    if (!proof) {
+        auto read = [address](Transaction& tx) { return read_count(tx, address); };
+        co_return co_await database_.read(std::move(read));
+    }
+    auto write = [address, proof = std::move(*proof), policy = policy_,
+                  now](Transaction& tx) -> Result<CountOutcome> {
+        TRY_VOID(sql::require_signer(tx, address, proof));
+        TRY_VOID(sql::consume(tx, proof, policy));
+        TRY_VOID(
+            tx.execute("update shade_server_identities set last_owner_activity_at = $2 "
+                       "where address = $1",
+                       {address.text(), now}));
+        return read_count(tx, address);
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<void>> Store::consume_proof(Address address, AcceptedProof proof, UnixMillis now) {
+    auto write = [address, proof = std::move(proof), policy = policy_,
+                  now](Transaction& tx) -> Result<void> {
+        TRY_VOID(sql::require_signer(tx, address, proof));
+        TRY_VOID(sql::consume(tx, proof, policy));
+        TRY_VOID(
+            tx.execute("update shade_server_identities set last_owner_activity_at = $2 "
+                       "where address = $1",
+                       {address.text(), now}));
+        return ok();
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<StoreTotals>> Store::totals(std::int64_t low_threshold) {
+    auto read = [low_threshold](Transaction& tx) -> Result<StoreTotals> {
+        StoreTotals totals;
+        TRY(const auto suites,
+            tx.query("select suite, count(*) from shade_server_identities group by suite"));
+        for (const Row& row : suites) {
+            const auto suite = static_cast<std::size_t>(row.integer(0));
+            if (suite < totals.identities_by_suite.size()) {
+                totals.identities_by_suite.at(suite) = row.integer(1);
+            }
+        }
+        TRY(const auto stock, tx.query("select kind, count(*) from shade_server_one_time_prekeys "
+                                       "where issued_at is null group by kind"));
+        for (const Row& row : stock) {
+            (row.integer(0) == sql::kCurve ? totals.one_time : totals.kem_one_time) =
+                row.integer(1);
+        }
+        TRY(const auto low,
+            tx.query_one("select count(*), count(case when n = 0 then 1 end) from "
+                         "(select (select count(*) from shade_server_one_time_prekeys o "
+                         "where o.address = i.address and o.kind = 0 and o.issued_at is null) as n "
+                         "from shade_server_identities i) as stocks where n < $1",
+                         {low_threshold}));
+        totals.below_low_threshold = low->integer(0);
+        totals.exhausted = low->integer(1);
+        return totals;
+    };
+    co_return co_await database_.read(std::move(read));
+}
+
+Task<Result<std::vector<LowStockEntry>>> Store::lowest_stock(std::int64_t limit) {
+    auto read = [limit](Transaction& tx) -> Result<std::vector<LowStockEntry>> {
+        TRY(const auto rows,
+            tx.query("select i.address, i.suite, i.last_fetch_at, i.last_owner_activity_at, "
+                     "(select count(*) from shade_server_one_time_prekeys o "
+                     "where o.address = i.address and o.kind = 0 and o.issued_at is null) as n, "
+                     "(select count(*) from shade_server_one_time_prekeys o "
+                     "where o.address = i.address and o.kind = 1 and o.issued_at is null) "
+                     "from shade_server_identities i order by n, i.address limit $1",
+                     {limit}));
+        std::vector<LowStockEntry> out;
+        for (const Row& row : rows) {
+            out.push_back({Address::stored(row.text(0)), static_cast<Suite>(row.integer(1)),
+                           Stock{row.integer(4), row.integer(5)}, row.integer_or_null(2),
+                           row.integer(3)});
+        }
+        return out;
+    };
+    co_return co_await database_.read(std::move(read));
+}
+
+Task<Result<std::vector<UnixMillis>>> Store::signed_prekey_times(std::int64_t limit) {
+    auto read = [limit](Transaction& tx) -> Result<std::vector<UnixMillis>> {
+        TRY(const auto rows, tx.query("select created_at from shade_server_signed_prekeys "
+                                      "where kind = 0 and retired_at is null limit $1",
+                                      {limit}));
+        std::vector<UnixMillis> out;
+        out.reserve(rows.size());
+        for (const Row& row : rows) {
+            out.push_back(row.integer(0));
+        }
+        return out;
+    };
+    co_return co_await database_.read(std::move(read));
+}
+
+}  // namespace nave::prekeys

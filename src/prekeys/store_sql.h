@@ -1,0 +1,43 @@
+// SQL pieces that several store_*.cc files share. Private to the store.
+#pragma once
+
+#include "prekeys/store.h"
+#include "storage/transaction.h"
+
+#include <optional>
+
+namespace nave::prekeys::sql {
+
+inline constexpr std::int64_t kCurve = 0;  // `kind` of EC keys
+inline constexpr std::int64_t kKem = 1;    // `kind` of KEM keys
+
+// Enters the proof into the replay table. Error SHADE_REPLAY when it was there.
+[[nodiscard]] Result<void> consume(storage::Transaction& tx, const AcceptedProof& proof,
+                                   const StorePolicy& policy);
+// The identity that must exist and must still be the one whose key made the proof.
+// Errors SHADE_NOT_FOUND, SHADE_BAD_REQUEST_SIGNATURE.
+[[nodiscard]] Result<StoredIdentity> require_signer(storage::Transaction& tx,
+                                                    const Address& address,
+                                                    const AcceptedProof& proof);
+[[nodiscard]] Result<std::optional<StoredIdentity>> find_identity(storage::Transaction& tx,
+                                                                  const Address& address);
+[[nodiscard]] Result<std::optional<Profile>> find_profile(storage::Transaction& tx,
+                                                          const Address& address);
+[[nodiscard]] Result<std::int64_t> restore_epoch(storage::Transaction& tx);
+
+// Stores a batch key by key and says what became of each; shuffles the issue order.
+[[nodiscard]] Result<UploadOutcome> store_batch(storage::Transaction& tx, const Address& address,
+                                                KeyBatch batch, UnixMillis now,
+                                                std::uint64_t shuffle_seed,
+                                                const StorePolicy& policy);
+// Makes the key the one that is served; the one before is kept, retired, for thirty days.
+[[nodiscard]] Result<void> serve_signed_prekey(storage::Transaction& tx, const Address& address,
+                                               const SignedPreKey& key, UnixMillis now);
+[[nodiscard]] Result<void> serve_last_resort(storage::Transaction& tx, const Address& address,
+                                             const KemPreKey& key, UnixMillis now);
+// Removes an identity and every key that was not handed out.
+[[nodiscard]] Result<void> erase_identity(storage::Transaction& tx, const Address& address,
+                                          ByteView signing_key, UnixMillis now,
+                                          std::string_view reason);
+
+}  // namespace nave::prekeys::sql

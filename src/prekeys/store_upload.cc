@@ -1,0 +1,443 @@
+#include "base/entropy.h"
+#include "crypto/hash.h"
+#include "prekeys/errors.h"
+#include "prekeys/store.h"
+#include "prekeys/store_sql.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace nave::prekeys {
+
+using storage::Param;
+using storage::Row;
+using storage::Transaction;
+
+namespace sql {
+namespace {
+
+// Rows per insert statement: one round trip carries many keys, and few statements are prepared.
+constexpr std::array<std::size_t, 3> kChunks{50, 10, 1};
+constexpr std::size_t kColumns = 7;
+
+std::string insert_text(std::size_t rows) {
+    std::string text =
+        "insert into shade_server_one_time_prekeys "
+        "(address, kind, key_id, algorithm, public_key, signature, uploaded_at) values ";
+    for (std::size_t row = 0; row < rows; ++row) {
+        const std::size_t p = row * kColumns;
+        fmt::format_to(std::back_inserter(text), "{}(${},${},${},${},${},${},${})",
+                       row == 0 ? "" : ",", p + 1, p + 2, p + 3, p + 4, p + 5, p + 6, p + 7);
+    }
+    text += " on conflict (address, kind, key_id) do nothing returning key_id";
+    return text;
+}
+
+const std::string& insert_statement(std::size_t chunk) {
+    static const std::array<std::string, 3> texts{insert_text(kChunks[0]), insert_text(kChunks[1]),
+                                                  insert_text(kChunks[2])};
+    return texts.at(chunk);
+}
+
+// A one-time key of either kind, as a row.
+struct KeyRow {
+    std::int64_t kind;
+    KeyId id;
+    const std::string* algorithm;
+    const Bytes* public_key;
+    const Bytes* signature;  // null for EC
+};
+
+void shuffle(std::vector<KeyRow>& rows, std::uint64_t seed) {
+    SeededEntropy entropy(seed);
+    for (std::size_t i = rows.size(); i > 1; --i) {
+        std::swap(rows[i - 1], rows[entropy.below(i)]);
+    }
+}
+
+Result<void> classify(Transaction& tx, const Address& address, const KeyRow& key,
+                      UploadResults& results) {
+    TRY(const auto row,
+        tx.query_one("select issued_at, public_key from shade_server_one_time_prekeys "
+                     "where address = $1 and kind = $2 and key_id = $3",
+                     {address.text(), key.kind, key.id}));
+    if (!row || !row->is_null(0)) {
+        results.consumed.push_back(key.id);
+    } else if (row->bytes(1) == *key.public_key) {
+        results.duplicate.push_back(key.id);
+    } else {
+        results.conflict.push_back(key.id);
+    }
+    return ok();
+}
+
+Result<std::vector<KeyId>> insert_chunk(Transaction& tx, const Address& address,
+                                        std::span<const KeyRow> rows, std::size_t chunk,
+                                        UnixMillis now) {
+    std::vector<Param> params;
+    params.reserve(rows.size() * kColumns);
+    for (const KeyRow& row : rows) {
+        params.emplace_back(address.text());
+        params.emplace_back(row.kind);
+        params.emplace_back(row.id);
+        params.emplace_back(*row.algorithm);
+        params.emplace_back(*row.public_key);
+        // An EC key has none: bound as empty bytes, so that a prepared statement serves both.
+        params.emplace_back(row.signature != nullptr ? ByteView(*row.signature) : ByteView());
+        params.emplace_back(now);
+    }
+    TRY(const auto inserted, tx.query(insert_statement(chunk), std::span<const Param>(params)));
+    std::vector<KeyId> ids;
+    ids.reserve(inserted.size());
+    for (const Row& row : inserted) {
+        ids.push_back(row.integer(0));
+    }
+    return ids;
+}
+
+Result<UploadResults> store_kind(Transaction& tx, const Address& address, std::vector<KeyRow> rows,
+                                 UnixMillis now, std::uint64_t seed) {
+    UploadResults results;
+    shuffle(rows, seed);
+    for (std::size_t at = 0; at < rows.size();) {
+        std::size_t chunk = 0;
+        while (kChunks.at(chunk) > rows.size() - at) {
+            ++chunk;
+        }
+        const auto part = std::span<const KeyRow>(rows).subspan(at, kChunks.at(chunk));
+        TRY(const auto ids, insert_chunk(tx, address, part, chunk, now));
+        results.accepted.insert(results.accepted.end(), ids.begin(), ids.end());
+        at += part.size();
+    }
+    std::ranges::sort(results.accepted);
+    if (results.accepted.size() < rows.size()) {
+        std::ranges::sort(rows, {}, &KeyRow::id);
+        for (const KeyRow& row : rows) {
+            if (!std::ranges::binary_search(results.accepted, row.id)) {
+                TRY_VOID(classify(tx, address, row, results));
+            }
+        }
+    }
+    return results;
+}
+
+Result<void> serve(Transaction& tx, const Address& address, std::int64_t kind,
+                   const std::string& algorithm, KeyId id, const Bytes& public_key,
+                   const Bytes& signature, UnixMillis created_at, UnixMillis now) {
+    TRY(const auto current,
+        tx.query_one("select key_id, public_key, signature from shade_server_signed_prekeys "
+                     "where address = $1 and kind = $2 and retired_at is null",
+                     {address.text(), kind}));
+    if (current && current->integer(0) == id) {
+        if (current->bytes(1) != public_key) {
+            return errors::invalid_field(
+                kind == kCurve ? "signedPreKey.keyId" : "kemLastResortPreKey.keyId",
+                "is in use by another key; a new key needs a new id");
+        }
+        TRY_VOID(
+            tx.execute("update shade_server_signed_prekeys set signature = $3, "
+                       "created_at = $4 where address = $1 and kind = $2 "
+                       "and retired_at is null",
+                       {address.text(), kind, signature, created_at}));
+        return ok();
+    }
+    if (current) {
+        TRY_VOID(
+            tx.execute("update shade_server_signed_prekeys set retired_at = $3 "
+                       "where address = $1 and kind = $2 and retired_at is null",
+                       {address.text(), kind, now}));
+    }
+    TRY_VOID(tx.execute(
+        "insert into shade_server_signed_prekeys (address, kind, key_id, algorithm, public_key, "
+        "signature, created_at, uploaded_at) values ($1, $2, $3, $4, $5, $6, $7, $8) "
+        "on conflict (address, kind, key_id) do update set algorithm = excluded.algorithm, "
+        "public_key = excluded.public_key, signature = excluded.signature, "
+        "created_at = excluded.created_at, uploaded_at = excluded.uploaded_at, retired_at = null",
+        {address.text(), kind, id, algorithm, public_key, signature, created_at, now}));
+    return ok();
+}
+
+Result<Stock> stock_of(Transaction& tx, const Address& address) {
+    TRY(const auto rows, tx.query("select kind, count(*) from shade_server_one_time_prekeys "
+                                  "where address = $1 and issued_at is null group by kind",
+                                  {address.text()}));
+    Stock stock;
+    for (const Row& row : rows) {
+        (row.integer(0) == kCurve ? stock.one_time : stock.kem_one_time) = row.integer(1);
+    }
+    return stock;
+}
+
+}  // namespace
+
+Result<void> serve_signed_prekey(Transaction& tx, const Address& address, const SignedPreKey& key,
+                                 UnixMillis now) {
+    static const std::string kNone;
+    return serve(tx, address, kCurve, kNone, key.id, key.public_key, key.signature, key.created_at,
+                 now);
+}
+
+Result<void> serve_last_resort(Transaction& tx, const Address& address, const KemPreKey& key,
+                               UnixMillis now) {
+    return serve(tx, address, kKem, key.algorithm, key.id, key.public_key, key.signature, now, now);
+}
+
+Result<UploadOutcome> store_batch(Transaction& tx, const Address& address, KeyBatch batch,
+                                  UnixMillis now, std::uint64_t shuffle_seed,
+                                  const StorePolicy& policy) {
+    static const std::string kNone;
+    std::vector<KeyRow> rows;
+    rows.reserve(batch.one_time.size());
+    for (const OneTimePreKey& key : batch.one_time) {
+        rows.push_back({kCurve, key.id, &kNone, &key.public_key, nullptr});
+    }
+    UploadOutcome outcome;
+    TRY(outcome.one_time, store_kind(tx, address, std::move(rows), now, shuffle_seed));
+    std::vector<KeyRow> kem_rows;
+    kem_rows.reserve(batch.kem_one_time.size());
+    for (const KemPreKey& key : batch.kem_one_time) {
+        kem_rows.push_back({kKem, key.id, &key.algorithm, &key.public_key, &key.signature});
+    }
+    TRY(outcome.kem_one_time, store_kind(tx, address, std::move(kem_rows), now, shuffle_seed + 1));
+    TRY(outcome.stock, stock_of(tx, address));
+    if (outcome.stock.one_time > policy.one_time_max ||
+        outcome.stock.kem_one_time > policy.kem_one_time_max) {
+        return errors::limit_exceeded(
+            fmt::format("At most {} one-time and {} KEM one-time keys are stored per address.",
+                        policy.one_time_max, policy.kem_one_time_max));
+    }
+    TRY_VOID(
+        tx.execute("update shade_server_identities set one_time_reserve = $2, kem_reserve = $3, "
+                   "last_resort_used_at = null where address = $1",
+                   {address.text(), outcome.stock.one_time * policy.reserve_percent / 100,
+                    outcome.stock.kem_one_time * policy.reserve_percent / 100}));
+    return outcome;
+}
+
+Result<void> erase_identity(Transaction& tx, const Address& address, ByteView signing_key,
+                            UnixMillis now, std::string_view reason) {
+    TRY_VOID(
+        tx.execute("delete from shade_server_identities where address = $1", {address.text()}));
+    TRY_VOID(
+        tx.execute("delete from shade_server_signed_prekeys where address = $1", {address.text()}));
+    TRY_VOID(
+        tx.execute("delete from shade_server_one_time_prekeys "
+                   "where address = $1 and issued_at is null",
+                   {address.text()}));
+    const auto key_hash = crypto::sha256(signing_key);
+    TRY_VOID(
+        tx.execute("insert into shade_server_tombstones (address, signing_key_hash, at, reason) "
+                   "values ($1, $2, $3, $4) on conflict (address) do update set "
+                   "signing_key_hash = excluded.signing_key_hash, at = excluded.at, "
+                   "reason = excluded.reason",
+                   {address.text(), ByteView(key_hash), now, reason}));
+    return ok();
+}
+
+}  // namespace sql
+
+namespace {
+
+// A name that was removed returns at once to the same key, to another only after quarantine.
+Result<void> pass_tombstone(Transaction& tx, const Registration& upload, UnixMillis now,
+                            const StorePolicy& policy) {
+    TRY(const auto row,
+        tx.query_one("select signing_key_hash, at from shade_server_tombstones where address = $1",
+                     {upload.address.text()}));
+    if (!row) {
+        return ok();
+    }
+    const auto key_hash = crypto::sha256(upload.identity.signing_key);
+    const bool same_key = equal(row->bytes(0), key_hash);
+    if (!same_key && row->integer(1) + policy.tombstone_ms > now) {
+        return errors::tombstoned();
+    }
+    TRY_VOID(tx.execute("delete from shade_server_tombstones where address = $1",
+                        {upload.address.text()}));
+    return ok();
+}
+
+// True when this call made the row; false when another transaction was faster.
+Result<bool> insert_identity(Transaction& tx, const Registration& upload, UnixMillis signed_at,
+                             UnixMillis now, const StorePolicy& policy) {
+    TRY_VOID(pass_tombstone(tx, upload, now, policy));
+    const IdentityKeys& keys = upload.identity;
+    TRY(const auto used,
+        tx.query_one("select count(*) from shade_server_identities where signing_key = $1",
+                     {keys.signing_key}));
+    if (used->integer(0) >= policy.addresses_per_identity_max) {
+        return errors::limit_exceeded(fmt::format("One identity may have at most {} addresses.",
+                                                  policy.addresses_per_identity_max));
+    }
+    TRY(const std::int64_t made,
+        tx.execute("insert into shade_server_identities (address, suite, signing_key, dh_key, "
+                   "dh_signature, registration_id, state_signed_at, created_at, last_activity_at, "
+                   "last_owner_activity_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $8) "
+                   "on conflict (address) do nothing",
+                   {upload.address.text(), static_cast<std::int64_t>(keys.suite), keys.signing_key,
+                    keys.dh_key, keys.dh_signature, upload.registration_id, signed_at, now}));
+    return made == 1;
+}
+
+// Moves the stored state forward; an equal or older signature is a rollback.
+Result<void> advance_state(Transaction& tx, const Address& address, UnixMillis signed_at,
+                           UnixMillis now) {
+    TRY(const std::int64_t moved,
+        tx.execute("update shade_server_identities set state_signed_at = $2, "
+                   "last_activity_at = $3, last_owner_activity_at = $3 "
+                   "where address = $1 and state_signed_at < $2",
+                   {address.text(), signed_at, now}));
+    if (moved == 0) {
+        return errors::stale_write();
+    }
+    return ok();
+}
+
+Result<void> update_identity(Transaction& tx, const Registration& upload,
+                             const StoredIdentity& stored, UnixMillis signed_at, UnixMillis now) {
+    if (!stored.keys.same_keys(upload.identity)) {
+        return errors::identity_conflict();
+    }
+    TRY_VOID(advance_state(tx, upload.address, signed_at, now));
+    // A signature or registration id left out keeps what was stored.
+    const auto& dh_signature =
+        upload.identity.dh_signature ? upload.identity.dh_signature : stored.keys.dh_signature;
+    const auto& registration_id =
+        upload.registration_id ? upload.registration_id : stored.registration_id;
+    TRY_VOID(
+        tx.execute("update shade_server_identities set dh_signature = $2, "
+                   "registration_id = $3 where address = $1",
+                   {upload.address.text(), dh_signature, registration_id}));
+    return ok();
+}
+
+Result<EnrolOutcome> store_keys(Transaction& tx, Registration& upload, UnixMillis now,
+                                std::uint64_t seed, const StorePolicy& policy) {
+    EnrolOutcome outcome;
+    TRY_VOID(sql::serve_signed_prekey(tx, upload.address, upload.signed_prekey, now));
+    if (upload.last_resort) {
+        TRY_VOID(sql::serve_last_resort(tx, upload.address, *upload.last_resort, now));
+    }
+    if (upload.mode == UploadMode::replace) {
+        TRY_VOID(
+            tx.execute("delete from shade_server_one_time_prekeys "
+                       "where address = $1 and issued_at is null",
+                       {upload.address.text()}));
+    }
+    TRY(outcome.upload,
+        sql::store_batch(tx, upload.address, std::move(upload.batch), now, seed, policy));
+    TRY(outcome.restore_epoch, sql::restore_epoch(tx));
+    return outcome;
+}
+
+Result<EnrolOutcome> enrol_in(Transaction& tx, Registration upload, const AcceptedProof& proof,
+                              UnixMillis now, std::uint64_t seed, const StorePolicy& policy) {
+    TRY_VOID(sql::consume(tx, proof, policy));
+    TRY(auto stored, sql::find_identity(tx, upload.address));
+    bool created = false;
+    if (!stored) {
+        TRY(created, insert_identity(tx, upload, proof.signed_at, now, policy));
+        if (!created) {
+            TRY(stored, sql::find_identity(tx, upload.address));
+        }
+    }
+    if (stored) {
+        TRY_VOID(update_identity(tx, upload, *stored, proof.signed_at, now));
+    }
+    TRY(EnrolOutcome outcome, store_keys(tx, upload, now, seed, policy));
+    outcome.created = created;
+    return outcome;
+}
+
+Result<EnrolOutcome> rotate_in(Transaction& tx, Registration next, const AcceptedProof& proof,
+                               UnixMillis now, std::uint64_t seed, const StorePolicy& policy) {
+    TRY(const StoredIdentity stored, sql::require_signer(tx, next.address, proof));
+    TRY_VOID(sql::consume(tx, proof, policy));
+    TRY_VOID(advance_state(tx, next.address, proof.signed_at, now));
+    const auto& registration_id =
+        next.registration_id ? next.registration_id : stored.registration_id;
+    TRY_VOID(
+        tx.execute("update shade_server_identities set signing_key = $2, dh_key = $3, "
+                   "dh_signature = $4, registration_id = $5 where address = $1",
+                   {next.address.text(), next.identity.signing_key, next.identity.dh_key,
+                    next.identity.dh_signature, registration_id}));
+    // Key ids belong to an identity: under the new one all start afresh, issued ones included.
+    TRY_VOID(tx.execute("delete from shade_server_one_time_prekeys where address = $1",
+                        {next.address.text()}));
+    TRY_VOID(tx.execute("delete from shade_server_signed_prekeys where address = $1",
+                        {next.address.text()}));
+    return store_keys(tx, next, now, seed, policy);
+}
+
+}  // namespace
+
+Task<Result<EnrolOutcome>> Store::enrol(Registration upload, AcceptedProof proof, UnixMillis now,
+                                        std::uint64_t shuffle_seed) {
+    auto write = [upload = std::move(upload), proof = std::move(proof), now, shuffle_seed,
+                  policy = policy_](Transaction& tx) {
+        return enrol_in(tx, upload, proof, now, shuffle_seed, policy);
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<EnrolOutcome>> Store::rotate_identity(Registration next, AcceptedProof proof,
+                                                  UnixMillis now, std::uint64_t shuffle_seed) {
+    auto write = [next = std::move(next), proof = std::move(proof), now, shuffle_seed,
+                  policy = policy_](Transaction& tx) {
+        return rotate_in(tx, next, proof, now, shuffle_seed, policy);
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<UploadOutcome>> Store::replenish(Replenishment upload, AcceptedProof proof,
+                                             UnixMillis now, std::uint64_t shuffle_seed) {
+    auto write = [upload = std::move(upload), proof = std::move(proof), now, shuffle_seed,
+                  policy = policy_](Transaction& tx) -> Result<UploadOutcome> {
+        TRY_VOID(sql::require_signer(tx, upload.address, proof));
+        TRY_VOID(sql::consume(tx, proof, policy));
+        TRY_VOID(
+            tx.execute("update shade_server_identities set last_activity_at = $2, "
+                       "last_owner_activity_at = $2 where address = $1",
+                       {upload.address.text(), now}));
+        if (upload.last_resort) {
+            TRY_VOID(sql::serve_last_resort(tx, upload.address, *upload.last_resort, now));
+        }
+        return sql::store_batch(tx, upload.address, upload.batch, now, shuffle_seed, policy);
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<RotationOutcome>> Store::rotate_signed_prekey(SignedPreKeyRotation upload,
+                                                          AcceptedProof proof, UnixMillis now) {
+    auto write = [upload = std::move(upload), proof = std::move(proof), now,
+                  policy = policy_](Transaction& tx) -> Result<RotationOutcome> {
+        TRY_VOID(sql::require_signer(tx, upload.address, proof));
+        TRY_VOID(sql::consume(tx, proof, policy));
+        TRY_VOID(advance_state(tx, upload.address, proof.signed_at, now));
+        TRY_VOID(sql::serve_signed_prekey(tx, upload.address, upload.signed_prekey, now));
+        if (upload.last_resort) {
+            TRY_VOID(sql::serve_last_resort(tx, upload.address, *upload.last_resort, now));
+        }
+        TRY(const auto profile, sql::find_profile(tx, upload.address));
+        RotationOutcome outcome{upload.signed_prekey.id, std::nullopt};
+        if (profile && profile->last_resort) {
+            outcome.last_resort_id = profile->last_resort->id;
+        }
+        return outcome;
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<void>> Store::remove(Address address, AcceptedProof proof, UnixMillis now) {
+    auto write = [address = std::move(address), proof = std::move(proof), now,
+                  policy = policy_](Transaction& tx) -> Result<void> {
+        TRY(const StoredIdentity stored, sql::require_signer(tx, address, proof));
+        TRY_VOID(sql::consume(tx, proof, policy));
+        return sql::erase_identity(tx, address, stored.keys.signing_key, now, "deleted");
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+}  // namespace nave::prekeys

@@ -243,17 +243,18 @@ export class Device {
 
     // A new identity for this address: the unsigned body of rotate-identity, and the device that
     // owns the new keys. The request has to be signed by *this* device with the same `signedAt`.
-    rotation({ signedAt = this.now(), oneTime = 0, kemOneTime = 0, members = {} } = {}) {
-        const next = new Device({
+    rotation({ signedAt = this.now(), oneTime = 0, kemOneTime = 0, members = {}, next } = {}) {
+        next ??= new Device({
             suite: this.suite,
             address: this.address,
             registrationId: this.registrationId,
-            random: this.random,
         });
         next.lastSignedAt = signedAt;
         next.nextKeyId = this.nextKeyId;
         next.nextKemId = this.nextKemId;
-        next.newSignedPreKey((this.signedPreKey?.keyId ?? 0) + 1);
+        if (!next.signedPreKey) {
+            next.newSignedPreKey((this.signedPreKey?.keyId ?? 0) + 1);
+        }
         const message = rotationMessage(
             this.address,
             this.identity.keyBytes,

@@ -1,0 +1,574 @@
+// The examples of the API description. They are computed, not typed: keys have their real lengths,
+// signatures verify, and proofs prove. The same seed gives the same bytes, so a test can compare.
+// `node support/examples.mjs --write` puts them at the end of src/prekeys/openapi.yaml.
+import fs from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import YAML from 'yaml';
+import { Device, requestText } from './device.mjs';
+import { b64, b64url, ed25519KeyPair, seededRandom, sha256 } from './keys.mjs';
+import { kDescriptionFile } from './openapi.mjs';
+
+export const kMarker = '  # The rest is generated: node tests/support/examples.mjs --write\n';
+export const kExampleTime = Date.UTC(2026, 5, 1, 8, 30, 0);
+export const kExampleAudience = 'keys.example.org';
+
+const at = (seconds) => kExampleTime + seconds * 1000;
+const random = (label) => seededRandom(`nave prekeys example: ${label}`);
+const hash = (label) => sha256(`nave prekeys example: ${label}`);
+
+function makeDevice(suite, address, registrationId) {
+    const device = new Device({ suite, address, registrationId, random: random(address) });
+    device.newSignedPreKey(1, at(-60));
+    if (suite.startsWith('pqxdh')) {
+        device.newKemLastResort(900);
+    }
+    return device;
+}
+
+// A transparency log of eight leaves (RFC 6962) and a checkpoint over it (C2SP signed note).
+function makeLog() {
+    const leaves = Array.from({ length: 8 }, (_, i) => sha256(Buffer.from([0]), hash(`leaf ${i}`)));
+    const node = (left, right) => sha256(Buffer.from([1]), left, right);
+    const levels = [leaves];
+    while (levels.at(-1).length > 1) {
+        const below = levels.at(-1);
+        levels.push(
+            Array.from({ length: below.length / 2 }, (_, i) => node(below[2 * i], below[2 * i + 1])),
+        );
+    }
+    const origin = 'keys.example.org/prekeys';
+    const signer = ed25519KeyPair(random('log'));
+    const keyHash = sha256(`${origin}\n`, Buffer.from([1]), signer.publicKey).subarray(0, 4);
+    const text = `${origin}\n8\n${b64(levels.at(-1)[0])}\n`;
+    const signature = b64(Buffer.concat([keyHash, signer.sign(Buffer.from(text))]));
+    const vkeyBytes = b64(Buffer.concat([Buffer.from([1]), signer.publicKey]));
+    return {
+        origin,
+        vkey: `${origin}+${keyHash.toString('hex')}+${vkeyBytes}`,
+        vrfPublicKey: b64(ed25519KeyPair(random('vrf')).publicKey),
+        checkpoint: `${text}\n— ${origin} ${signature}\n`,
+        leaves,
+        inclusion(index) {
+            return levels.slice(0, -1).map((level, i) => b64(level[(index >> i) ^ 1]));
+        },
+    };
+}
+
+const errorOf = (code, message, more = {}) => ({
+    error: { code, message, requestId: '01J9Z6Q0V6T4Y8N2C5B7D3F1GH', ...more },
+});
+
+function outcome(device, oneTime, kem, results = {}, kemResults = {}) {
+    const lists = { accepted: [], duplicate: [], consumed: [], conflict: [] };
+    return {
+        address: device.address,
+        identityFingerprint: sha256(device.identity.keyBytes, device.identity.dhBytes)
+            .subarray(0, 16)
+            .toString('hex'),
+        oneTimePreKeyCount: oneTime,
+        kemOneTimePreKeyCount: kem,
+        lowThreshold: 20,
+        refillTo: 100,
+        results: { ...lists, ...results },
+        kemResults: { ...lists, ...kemResults },
+        restoreEpoch: 0,
+    };
+}
+
+function bundle(device, { oneTime = null, kem = null, status, kt = null }) {
+    const { identityDhKeySignature, ...identity } = device.identity.fields(device.address);
+    return {
+        address: device.address,
+        suite: device.suite,
+        registrationId: device.registrationId,
+        ...identity,
+        ...(identityDhKeySignature ? { identityDhKeySignature } : {}),
+        signedPreKey: device.signedPreKey,
+        oneTimePreKey: oneTime,
+        kemPreKey: kem,
+        oneTimeStatus: status,
+        issuedAt: at(120),
+        kt,
+    };
+}
+
+export function makeExamples() {
+    const examples = {};
+    const add = (name, summary, value) => {
+        examples[name] = { summary, value: JSON.parse(JSON.stringify(value)) };
+    };
+    const log = makeLog();
+    const kt = (leafIndex) => ({
+        leafIndex,
+        treeSize: 8,
+        inclusion: log.inclusion(leafIndex),
+        checkpoint: log.checkpoint,
+    });
+
+    const alice = makeDevice('x3dh-ed25519', 'alice:1', 4242);
+    const bob = makeDevice('pqxdh-ed25519', 'bob:1', 8001);
+    const carol = makeDevice('pqxdh-xeddsa', 'carol:1', 1517);
+    const dave = makeDevice('x3dh-xeddsa', 'dave:2', 99);
+
+    const aliceBody = alice.registration({ oneTime: 2 });
+    const bobBody = bob.registration({ oneTime: 1, kemOneTime: 1 });
+    const carolBody = carol.registration({ oneTime: 1 });
+    const seal = (device, body, seconds = 0) => device.seal(body, { signedAt: at(seconds) });
+    add('RegisterX3dh', 'x3dh-ed25519, signed by scheme A', seal(alice, aliceBody));
+    add('RegisterPqxdh', 'pqxdh-ed25519, signed by scheme A', seal(bob, bobBody));
+    add('RegisterLibsignal', 'pqxdh-xeddsa (libsignal), signed by scheme A', seal(carol, carolBody));
+    add(
+        'RegisterOlderSignal',
+        'x3dh-xeddsa, signed by scheme A',
+        seal(dave, dave.registration({ oneTime: 1 })),
+    );
+    add('Registered', 'A new address', outcome(alice, 2, 0, { accepted: [100, 101] }));
+    add(
+        'RegisteredAgain',
+        'The same identity again, with one key the server already had and one it had handed out',
+        outcome(alice, 20, 0, { accepted: [120], duplicate: [119], consumed: [100] }),
+    );
+
+    const replenishment = { address: 'alice:1', oneTimePreKeys: alice.newOneTimePreKeys(2, 200) };
+    add('Replenish', 'Elliptic-curve keys', seal(alice, replenishment, 600));
+    const kemReplenishment = { address: 'bob:1', kemOneTimePreKeys: bob.newKemPreKeys(1) };
+    add('ReplenishKem', 'KEM keys', seal(bob, kemReplenishment, 600));
+    add(
+        'Replenished',
+        'One key stored, one refused because its id was already used for other bytes',
+        outcome(alice, 21, 0, { accepted: [200], conflict: [201] }),
+    );
+
+    const aliceOneTime = aliceBody.oneTimePreKeys[0];
+    const bobOneTime = bobBody.oneTimePreKeys[0];
+    const bobKem = { ...bobBody.kemOneTimePreKeys[0], lastResort: false };
+    const bobLast = { ...bob.kemLastResortPreKey, lastResort: true };
+    const carolLast = { ...carol.kemLastResortPreKey, lastResort: true };
+    add(
+        'BundleX3dh',
+        'x3dh-ed25519 with a one-time key',
+        bundle(alice, { oneTime: aliceOneTime, status: 'issued', kt: kt(5) }),
+    );
+    add(
+        'BundleExhausted',
+        'The stock is empty: still a usable bundle',
+        bundle(alice, { status: 'exhausted', kt: kt(5) }),
+    );
+    add(
+        'BundlePqxdh',
+        'pqxdh-ed25519 with both one-time keys',
+        bundle(bob, { oneTime: bobOneTime, kem: bobKem, status: 'issued' }),
+    );
+    add(
+        'BundleWithheld',
+        'Over budget: the last-resort KEM key and no one-time key',
+        bundle(bob, { kem: bobLast, status: 'withheld' }),
+    );
+    add(
+        'BundleLibsignal',
+        'pqxdh-xeddsa, KEM last resort',
+        bundle(carol, {
+            oneTime: carolBody.oneTimePreKeys[0],
+            kem: carolLast,
+            status: 'issued',
+        }),
+    );
+
+    const claimIds = ['claim 1', 'claim 2'].map((label) => b64(hash(label).subarray(0, 16)));
+    add('Claim', 'Two targets', {
+        claims: [
+            { address: 'alice:1', claimId: claimIds[0] },
+            { address: 'nobody:7', claimId: claimIds[1] },
+        ],
+    });
+    add('Claimed', 'One bundle, one unknown address', {
+        results: [
+            {
+                address: 'alice:1',
+                claimId: claimIds[0],
+                status: 200,
+                bundle: bundle(alice, { oneTime: aliceOneTime, status: 'issued' }),
+            },
+            {
+                address: 'nobody:7',
+                claimId: claimIds[1],
+                status: 404,
+                error: { code: 'SHADE_NOT_FOUND', message: 'Nothing is here.' },
+            },
+        ],
+    });
+
+    const { oneTimePreKey, kemPreKey, oneTimeStatus, issuedAt, ...aliceIdentity } = bundle(alice, {
+        kt: kt(5),
+    });
+    add('Identity', 'What a safety-number screen needs', aliceIdentity);
+    add('Check', 'The digest of what the client believes is stored', {
+        address: 'bob:1',
+        digest: bob.digest(),
+    });
+    add('Match', 'The server stores exactly that', { match: true });
+
+    add('Count', 'Stock of an address', {
+        oneTimePreKeyCount: 18,
+        kemOneTimePreKeyCount: 0,
+        lowThreshold: 20,
+        refillTo: 100,
+        signedPreKeyId: 1,
+        signedPreKeyAgeMs: 518400000,
+        lastResortUsed: false,
+        restoreEpoch: 0,
+    });
+
+    const rotationBody = { address: 'bob:1' };
+    rotationBody.signedPreKey = bob.newSignedPreKey(2, at(3600));
+    rotationBody.kemLastResortPreKey = bob.newKemLastResort(901);
+    add('RotateSignedPreKey', 'A new signed prekey and last resort', seal(bob, rotationBody, 3600));
+    add('RotatedSignedPreKey', 'Both stored', {
+        signedPreKeyId: 2,
+        kemLastResortPreKeyId: 901,
+    });
+
+    add('Delete', 'Scheme A', seal(alice, { address: 'alice:1' }, 7200));
+
+    const turned = makeRotation(dave);
+    add('RotateIdentity', 'x3dh-xeddsa: the body is signed by the old key', turned.sealed);
+    add('RotatedIdentity', 'The new keys are stored, the old stock is gone', turned.result);
+
+    addErrors(add);
+    addService(add, log);
+    return examples;
+}
+
+function makeRotation(device) {
+    const next = new Device({
+        suite: device.suite,
+        address: device.address,
+        registrationId: device.registrationId,
+        random: random('second identity'),
+    });
+    const signedAt = at(5400);
+    next.newSignedPreKey(2, signedAt);
+    const { body } = device.rotation({ signedAt, next, oneTime: 1 });
+    return {
+        sealed: device.seal(body, { signedAt }),
+        result: outcome(next, 1, 0, { accepted: [body.oneTimePreKeys[0].keyId] }),
+    };
+}
+
+function addErrors(add) {
+    const error = (name, summary, ...rest) => add(name, summary, errorOf(...rest));
+    error(
+        'Validation',
+        'A member is wrong',
+        'SHADE_VALIDATION',
+        'registrationId must be between 1 and 16380',
+        { details: { field: 'registrationId' } },
+    );
+    error(
+        'BadAddress',
+        'The address is not acceptable',
+        'SHADE_BAD_ADDRESS',
+        'An address is 1 to 128 letters, digits or : _ - . after NFKC normalisation.',
+    );
+    error(
+        'Unauthorized',
+        'No signature',
+        'SHADE_UNAUTHORIZED',
+        'This request must be signed.',
+    );
+    error(
+        'TimestampSkew',
+        'The clock of the client is wrong',
+        'SHADE_TIMESTAMP_SKEW',
+        "The signature's time is too far from the server's.",
+        { details: { serverTime: kExampleTime } },
+    );
+    error(
+        'BadRequestSignature',
+        'Signed by another key, or other bytes were signed',
+        'SHADE_BAD_REQUEST_SIGNATURE',
+        'The request signature does not verify.',
+    );
+    error('Forbidden', 'Not this signer', 'SHADE_FORBIDDEN', 'The signer may not do this.');
+    error('NotFound', 'Unknown address', 'SHADE_NOT_FOUND', 'Nothing is here.');
+    error(
+        'IdentityConflict',
+        'The address belongs to another identity',
+        'SHADE_IDENTITY_CONFLICT',
+        'The address belongs to another identity.',
+    );
+    error(
+        'Replay',
+        'The same signed request again',
+        'SHADE_REPLAY',
+        'This signed request was already used.',
+    );
+    error(
+        'StaleWrite',
+        'Older than what is stored',
+        'SHADE_STALE_WRITE',
+        'A newer signed state is already stored.',
+    );
+    error(
+        'DigestMismatch',
+        'The server stores something else',
+        'SHADE_DIGEST_MISMATCH',
+        "The stored keys differ from the client's.",
+    );
+    error(
+        'Tombstoned',
+        'The address is in quarantine',
+        'SHADE_TOMBSTONED',
+        'The address is in quarantine after its identity was removed.',
+    );
+    error(
+        'BodyTooLarge',
+        'More bytes than the route accepts',
+        'SHADE_BODY_TOO_LARGE',
+        'The body is larger than this route accepts.',
+    );
+    error(
+        'InvalidSignature',
+        'Two prekeys fail; nothing was stored',
+        'SHADE_INVALID_SIGNATURE',
+        'A prekey signature does not verify.',
+        { details: { keyIds: [1, 900] } },
+    );
+    error(
+        'WeakKey',
+        'A point of small order',
+        'SHADE_WEAK_KEY',
+        'A key is of small order or not canonical.',
+        { details: { keyIds: [101] } },
+    );
+    error('BadKemKey', 'Not a KEM key', 'SHADE_BAD_KEM_KEY', 'A KEM key is malformed.', {
+        details: { keyIds: [900] },
+    });
+    error(
+        'LimitExceeded',
+        'The address would hold too many keys',
+        'SHADE_LIMIT_EXCEEDED',
+        'More keys or addresses than the server stores.',
+    );
+    error('RateLimited', 'Too many requests', 'SHADE_RATE_LIMITED', 'Too many requests.', {
+        retryAfterMs: 41250,
+    });
+    error(
+        'Storage',
+        'The database is down',
+        'SHADE_STORAGE',
+        'The storage backend cannot be used right now; try again.',
+        { retryAfterMs: 1000 },
+    );
+    error(
+        'ShuttingDown',
+        'The process is stopping',
+        'SHADE_SHUTTING_DOWN',
+        'The server is stopping.',
+    );
+}
+
+function addService(add, log) {
+    add('HealthOk', 'Everything works', {
+        status: 'ok',
+        service: 'prekeys',
+        version: '1.0.0',
+        uptimeSeconds: 86400,
+    });
+    add('HealthStarting', 'Start-up', { status: 'starting', step: 'migrations' });
+    add('HealthDegraded', 'The database cannot be reached', {
+        status: 'degraded',
+        issues: [
+            {
+                subsystem: 'storage',
+                since: new Date(at(-30)).toISOString(),
+                message: 'PostgreSQL is unreachable',
+            },
+        ],
+    });
+    add('HealthStopping', 'Shutting down', { status: 'stopping' });
+    add('KtKeys', 'Public keys of the log', {
+        origin: log.origin,
+        vkey: log.vkey,
+        vrfPublicKey: log.vrfPublicKey,
+    });
+    add('KtCheckpoint', 'A signed note over eight leaves', log.checkpoint);
+    const addressHash = hash('address').subarray(0, 8).toString('hex');
+    add('Ticket', 'A single-use ticket', {
+        ticket: b64url(hash('ticket')),
+        expiresAt: at(30),
+    });
+    add('ObserverState', 'A small server', {
+        service: 'prekeys',
+        version: '1.0.0',
+        commit: '3f2a9c1',
+        bootId: hash('boot').subarray(0, 8).toString('hex'),
+        startedAt: at(-86400),
+        now: at(0),
+        storage: { kind: 'sqlite', healthy: true, trouble: null },
+        totals: {
+            identities: 2,
+            identitiesBySuite: {
+                'x3dh-ed25519': 1,
+                'pqxdh-ed25519': 1,
+                'pqxdh-xeddsa': 0,
+                'x3dh-xeddsa': 0,
+            },
+            oneTimePreKeys: 118,
+            kemOneTimePreKeys: 64,
+            belowLowThreshold: 1,
+            exhausted: 0,
+            lowThreshold: 20,
+        },
+        counters: {
+            registered: 2,
+            fetched: 41,
+            issued: 40,
+            exhausted: 0,
+            withheld: 1,
+            replenished: 3,
+            rotated: 1,
+            deleted: 0,
+            rateLimited: { register: 0, fetch: 2, target: 1, pair: 0, replenish: 0 },
+            replaysRejected: 0,
+            authFailures: 1,
+            identityConflicts: 0,
+            depletionSuspected: 0,
+            purged: 0,
+        },
+        lowStock: [
+            {
+                addressHash,
+                suite: 'x3dh-ed25519',
+                oneTimePreKeys: 18,
+                kemOneTimePreKeys: 0,
+                lastFetchAt: at(-20),
+                lastOwnerActivityAt: at(-4000),
+            },
+        ],
+        cleanup: {
+            staleDays: 30,
+            intervalHours: 24,
+            lastRunAt: at(-3600),
+            lastPurged: 0,
+            dryRun: false,
+        },
+        keyTransparency: { treeSize: 8, checkpointAt: at(-5) },
+        history: {
+            stepMs: 60000,
+            end: at(0),
+            fetches: [0, 3, 1],
+            issued: [0, 3, 1],
+            exhausted: [0, 0, 0],
+            withheld: [0, 0, 0],
+            registrations: [1, 0, 0],
+            rateLimited: [0, 0, 0],
+            oneTimePreKeys: [122, 119, 118],
+            kemOneTimePreKeys: [66, 65, 64],
+        },
+        observerClients: 1,
+        lastEventId: 47,
+    });
+    add(
+        'ObserverEvents',
+        'Two events and a heartbeat',
+        [
+            'id: 46',
+            'event: fetched',
+            `data: {"ts":${at(-20)},"type":"fetched","addressHash":"${addressHash}",` +
+                '"oneTimePreKeyCount":18}',
+            '',
+            ': heartbeat',
+            '',
+            'id: 47',
+            'event: prekeys_low',
+            `data: {"ts":${at(-20)},"type":"prekeys_low","addressHash":"${addressHash}",` +
+                '"oneTimePreKeyCount":18}',
+            '',
+            '',
+        ].join('\n'),
+    );
+    add(
+        'OwnerEvents',
+        'The owner learns that the stock is low',
+        [
+            'id: 3',
+            'event: prekeys.low',
+            'data: {"oneTimePreKeyCount":19,"kemOneTimePreKeyCount":0,"lowThreshold":20}',
+            '',
+            '',
+        ].join('\n'),
+    );
+    add(
+        'Metrics',
+        'A few of the metrics',
+        [
+            '# HELP shade_requests_total Requests by route template and status.',
+            '# TYPE shade_requests_total counter',
+            'shade_requests_total{route="/v1/keys/bundle/{address}",status="200"} 41',
+            '# HELP shade_one_time_prekeys One-time prekeys in stock.',
+            '# TYPE shade_one_time_prekeys gauge',
+            'shade_one_time_prekeys{kind="ec"} 118',
+            'shade_one_time_prekeys{kind="kem"} 64',
+            '',
+        ].join('\n'),
+    );
+}
+
+// The worked example of scheme B in the description's prose.
+export function workedExample() {
+    const seed = Buffer.alloc(32);
+    for (let i = 0; i < 32; i += 1) {
+        seed[i] = i;
+    }
+    const pair = ed25519KeyPair(() => seed);
+    const nonce = b64url(Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex'));
+    const text = requestText({
+        method: 'GET',
+        target: '/v1/keys/count/alice:1',
+        audience: kExampleAudience,
+        address: 'alice:1',
+        timestamp: kExampleTime,
+        nonce,
+    });
+    const bodyText = `{"address":"alice:1","signedAt":${kExampleTime}}`;
+    return {
+        seed: seed.toString('hex'),
+        publicKey: b64(pair.publicKey),
+        text,
+        nonce,
+        signature: b64(pair.sign(Buffer.from(text))),
+        bodyText,
+        bodySignature: b64(pair.sign(Buffer.from(bodyText))),
+        timestamp: kExampleTime,
+    };
+}
+
+// The generated tail of the description file.
+export function examplesYaml() {
+    const text = YAML.stringify(
+        { examples: makeExamples() },
+        { lineWidth: 0, aliasDuplicateObjects: false },
+    );
+    return text
+        .split('\n')
+        .map((line) => (line ? `  ${line}` : line))
+        .join('\n');
+}
+
+export function writeExamples(file = kDescriptionFile) {
+    const text = fs.readFileSync(file, 'utf8');
+    const end = text.indexOf(kMarker);
+    if (end < 0) {
+        throw new Error('the description has lost its marker line');
+    }
+    fs.writeFileSync(file, text.slice(0, end) + kMarker + examplesYaml());
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+    if (process.argv[2] === '--write') {
+        writeExamples();
+    } else {
+        console.log(workedExample());
+    }
+}

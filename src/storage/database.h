@@ -7,9 +7,21 @@
 // rolls its effects back. A successful write() has been committed durably before it resumes; a
 // write that fails with Code::timeout may or may not have been applied.
 //
-// Errors: Code::unavailable id "storage.unreachable" (backend down, "storage.busy" queue full),
-// Code::timeout id "storage.timeout", Code::internal id "storage.failed" (SQL error, disk full...).
+// Errors, besides the closure's own:
+//   unavailable  storage.unreachable      the PostgreSQL server is down
+//                storage.outcome_unknown  its connection broke during COMMIT: applied or not
+//                storage.busy             queue full, or another process keeps the file locked
+//                storage.full, .io_error, .damaged, .permission   the disk or file of SQLite
+//                storage.closed           close() was called
+//   timeout      storage.timeout          deadline passed; a write may still be applied
+//   cancelled    storage.cancelled        the caller was cancelled; a write may still be applied
+//   conflict     storage.conflict         a constraint was violated
+//   internal     storage.failed           anything else: SQL errors, an exception in the closure
 #pragma once
+
+#include "base/result.h"
+#include "runtime/task.h"
+#include "storage/transaction.h"
 
 #include <chrono>
 #include <cstdint>
@@ -21,20 +33,16 @@
 #include <type_traits>
 #include <utility>
 
-#include "base/result.h"
-#include "runtime/task.h"
-#include "storage/transaction.h"
-
 namespace nave::storage {
 
 struct DatabaseStats {
-    std::uint64_t commits = 0;         // transactions committed by the backend
-    std::uint64_t writes = 0;          // closures that succeeded within them
-    std::uint64_t retries = 0;         // closures run again after a transient failure
-    std::uint64_t reconnects = 0;      // PostgreSQL only
-    std::uint64_t refused_busy = 0;    // queue full
-    std::uint64_t timed_out = 0;       // deadline passed before the outcome was known
-    std::size_t queued = 0;            // waiting now
+    std::uint64_t commits = 0;       // transactions committed by the backend
+    std::uint64_t writes = 0;        // closures that succeeded within them
+    std::uint64_t retries = 0;       // closures run again after a transient failure
+    std::uint64_t reconnects = 0;    // PostgreSQL only
+    std::uint64_t refused_busy = 0;  // queue full
+    std::uint64_t timed_out = 0;     // deadline passed before the outcome was known
+    std::size_t queued = 0;          // waiting now
 };
 
 class Database {

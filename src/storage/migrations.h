@@ -3,22 +3,22 @@
 // Several nodes may start at once: PostgreSQL takes an advisory lock, SQLite its write lock.
 #pragma once
 
+#include "base/clock.h"
+#include "base/result.h"
+#include "storage/database.h"
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/result.h"
-#include "storage/database.h"
-
 namespace nave::storage {
 
 struct Migration {
-    std::int64_t version;        // 1, 2, 3... without gaps
-    std::string_view name;       // "init"
-    std::string_view sqlite;     // script text per dialect
+    std::int64_t version;     // 1, 2, 3... without gaps
+    std::string_view name;    // "init"
+    std::string_view sqlite;  // script text per dialect
     std::string_view postgres;
 };
 

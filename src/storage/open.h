@@ -2,15 +2,15 @@
 // the server contacted before this returns, so that a wrong setting is reported at once.
 #pragma once
 
+#include "base/result.h"
+#include "base/secret.h"
+#include "storage/database.h"
+
 #include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <variant>
-
-#include "base/result.h"
-#include "base/secret.h"
-#include "storage/database.h"
 
 namespace nave {
 class Loop;
@@ -28,12 +28,12 @@ struct PostgresAddress {
 using Address = std::variant<SqliteAddress, PostgresAddress>;
 
 struct Options {
-    std::size_t readers = 2;          // SQLite read connections
-    std::size_t connections = 8;      // PostgreSQL pool size
-    std::size_t queue_max = 8192;     // closures waiting; beyond it "storage.busy"
-    std::size_t batch_max = 512;      // closures per SQLite group commit
-    std::chrono::milliseconds deadline{10'000};         // per operation, waiting included
-    std::chrono::milliseconds connect_timeout{5'000};   // PostgreSQL
+    std::size_t readers = 2;                           // SQLite read connections
+    std::size_t connections = 8;                       // PostgreSQL pool size
+    std::size_t queue_max = 8192;                      // closures waiting; beyond it "storage.busy"
+    std::size_t batch_max = 512;                       // closures per SQLite group commit
+    std::chrono::milliseconds deadline{10'000};        // per operation, waiting included
+    std::chrono::milliseconds connect_timeout{5'000};  // PostgreSQL
     bool create = true;  // SQLite: create the file when absent, else "storage.absent"
 };
 

@@ -1,21 +1,21 @@
 #include "postgres_server.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <libpq-fe.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <array>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <fcntl.h>
 #include <fstream>
 #include <stdexcept>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
-namespace nave::testing {
+namespace nave::fixture {
 namespace {
 
 namespace fs = std::filesystem;
@@ -101,8 +101,7 @@ void PostgresServer::guard() {
         throw std::runtime_error("pipe failed");
     }
     const std::string script = command("crash") + " >/dev/null 2>&1";
-    const std::string text =
-        fmt::format("read -r _; {}; rm -rf '{}'", script, directory_.string());
+    const std::string text = fmt::format("read -r _; {}; rm -rf '{}'", script, directory_.string());
     guard_pid_ = ::fork();
     if (guard_pid_ == 0) {
         ::setsid();
@@ -134,9 +133,13 @@ std::string PostgresServer::create_database() {
     return url(name);
 }
 
-void PostgresServer::stop() { static_cast<void>(output_of(command("stop"))); }
+void PostgresServer::stop() {
+    static_cast<void>(output_of(command("stop")));
+}
 
-void PostgresServer::crash() { static_cast<void>(output_of(command("crash"))); }
+void PostgresServer::crash() {
+    static_cast<void>(output_of(command("crash")));
+}
 
 void PostgresServer::start_again() {
     const auto [output, succeeded] = output_of(command("start") + " 2>&1");
@@ -145,9 +148,13 @@ void PostgresServer::start_again() {
     }
 }
 
-void PostgresServer::freeze() { signal_all(SIGSTOP); }
+void PostgresServer::freeze() {
+    signal_all(SIGSTOP);
+}
 
-void PostgresServer::thaw() { signal_all(SIGCONT); }
+void PostgresServer::thaw() {
+    signal_all(SIGCONT);
+}
 
 void PostgresServer::signal_all(int signal) const {
     pid_t postmaster = 0;
@@ -164,4 +171,4 @@ void PostgresServer::signal_all(int signal) const {
     }
 }
 
-}  // namespace nave::testing
+}  // namespace nave::fixture

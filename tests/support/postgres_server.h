@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-namespace nave::testing {
+namespace nave::fixture {
 
 class PostgresServer {
   public:
@@ -54,4 +54,4 @@ class PostgresServer {
     int databases_ = 0;
 };
 
-}  // namespace nave::testing
+}  // namespace nave::fixture

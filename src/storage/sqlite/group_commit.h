@@ -1,0 +1,47 @@
+// GroupCommit: many closures, one durable commit. Each closure of a batch runs inside a savepoint
+// of one transaction, so that one that fails takes nothing of the others with it; the cost of
+// reaching the disk is paid once for all of them.
+// One thread, the writer's.
+#pragma once
+
+#include "storage/operation.h"
+#include "storage/sqlite/connection.h"
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace nave::storage::sqlite {
+
+struct BatchReport {
+    std::uint64_t commits = 0;
+    std::uint64_t writes = 0;   // closures whose effects were committed
+    std::uint64_t retries = 0;  // closures run a second time
+    std::optional<Error> trouble;
+};
+
+class GroupCommit {
+  public:
+    explicit GroupCommit(Connection& connection) : connection_(connection) {}
+
+    // Sets `outcome` of every operation; those whose caller has left are dropped from the batch.
+    [[nodiscard]] BatchReport run(std::vector<OperationPtr>& batch);
+
+    // A transaction that writes without changing anything: whether the disk works again.
+    [[nodiscard]] Result<void> probe();
+
+  private:
+    enum class Together : std::uint8_t { done, separate };
+
+    [[nodiscard]] Together run_together(const std::vector<OperationPtr>& batch);
+    void run_alone(Operation& operation);
+    [[nodiscard]] Result<void> execute(Operation& operation);
+    [[nodiscard]] Result<void> undo_savepoint();
+    [[nodiscard]] Result<void> commit();
+    void roll_back();
+
+    Connection& connection_;
+    BatchReport report_;
+};
+
+}  // namespace nave::storage::sqlite

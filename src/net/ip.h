@@ -1,14 +1,14 @@
 // IP addresses and prefixes: who a client is for limits, and which peers may speak for others.
 #pragma once
 
+#include "base/result.h"
+
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/result.h"
 
 namespace nave::net {
 

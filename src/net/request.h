@@ -2,14 +2,14 @@
 // its Response (for a coroutine: until it has ended).
 #pragma once
 
+#include "base/clock.h"
+#include "net/ip.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/clock.h"
-#include "net/ip.h"
 
 namespace nave::net {
 
@@ -28,9 +28,9 @@ struct Request {
     std::string_view query;   // after '?', may be empty
     std::vector<Header> headers;
     std::string_view body;
-    IpAddress client;          // after trusted proxies
+    IpAddress client;  // after trusted proxies
     std::string_view request_id;
-    std::string_view prefix;   // where the service is mounted: "" or "/prekeys"
+    std::string_view prefix;  // where the service is mounted: "" or "/prekeys"
     std::vector<std::pair<std::string_view, std::string>> params;  // from the route, decoded
     SteadyTime received{};
 

@@ -2,6 +2,8 @@
 // been written.
 #pragma once
 
+#include "base/result.h"
+
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -9,8 +11,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/result.h"
 
 namespace nave::net {
 
@@ -34,7 +34,7 @@ struct Response {
     std::string_view content_type;  // must be a literal or outlive the process; "" for none
     std::string body;
     std::string_view fixed_body;  // instead of `body`: an embedded asset, never copied until sent
-    std::vector<std::pair<std::string_view, std::string>> headers;  // names are literals
+    std::vector<std::pair<std::string_view, std::string>> headers;          // names are literals
     std::move_only_function<void(std::shared_ptr<ResponseStream>)> stream;  // instead of a body
     bool close = false;  // close the connection after this response
 
@@ -54,6 +54,11 @@ struct Response {
 
 // The one mapping of error codes to HTTP status.
 [[nodiscard]] int http_status(Code code);
+// The same, but telling apart the conditions of HTTP itself (405, 408, 414, 417, 431, 501, 505),
+// which have ids and no codes of their own. Error renderers use this one.
+[[nodiscard]] int http_status(const Error& error);
+// Adds Retry-After (whole seconds, rounded up) to a 429 or 503 whose error says when to come back.
+void set_retry_after(Response& response, const Error& error);
 // RFC 9457 problem document; services with an error format of their own supply another renderer.
 [[nodiscard]] Response problem_response(const Error& error, std::string_view request_id);
 using ErrorRenderer = Response (*)(const Error& error, std::string_view request_id);

@@ -1,20 +1,23 @@
 // Router: the routes of one service. Templates are literal segments and {name} parameters (one
-// whole segment each); a last segment {name...} takes the rest of the path. Literal beats parameter.
+// whole segment each); a last segment {name...} takes the rest of the path. Literal beats
+// parameter.
 //
 // The router answers by itself: 404 and 405 (with Allow) through the error renderer, OPTIONS (204
 // with Allow), and HEAD by the GET handler without a body, unless the route says HEAD is not safe.
 #pragma once
 
+#include "net/request.h"
+#include "net/response.h"
+#include "runtime/task.h"
+
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
-
-#include "net/request.h"
-#include "net/response.h"
-#include "runtime/task.h"
 
 namespace nave::net {
 
@@ -39,8 +42,8 @@ class Router {
     void add(Method method, std::string_view path_template, AsyncHandler handler,
              RouteOptions options = RouteOptions());
 
-    // Called once per finished response, for metrics. `route` is the template ("unmatched" when
-    // none), never the raw path.
+    // Called once per response, for metrics; for a stream when its head is ready. `route` is the
+    // template ("unmatched" when none), never the raw path.
     using Observer = std::function<void(std::string_view route, Method method, int status,
                                         std::chrono::nanoseconds took)>;
     void observe(Observer observer);
@@ -54,8 +57,9 @@ class Router {
         std::variant<SyncHandler, AsyncHandler> handler;
     };
     struct Match {
-        const Route* route = nullptr;  // null: answer with `error` or `allow`
+        const Route* route = nullptr;  // null: the router answers by itself, as told below
         bool path_known = false;       // some other method matches
+        bool bad_escape = false;       // the path has a malformed percent-escape: 400
         std::string allow;             // "GET, HEAD, OPTIONS" when path_known
         std::vector<std::pair<std::string_view, std::string>> params;
     };

@@ -2,14 +2,9 @@
 // pauses while one is being handled, so a client cannot queue work without limit.
 //
 // The request head is parsed by our own code (net/head_parser.h) and responses are assembled into
-// one send per loop turn: ARCHITECTURE.md gives the measurement that justifies not using Beast here.
+// one send per loop turn: ARCHITECTURE.md gives the measurement that justifies not using Beast
+// here.
 #pragma once
-
-#include <chrono>
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <string_view>
 
 #include "base/clock.h"
 #include "base/entropy.h"
@@ -17,6 +12,12 @@
 #include "net/ip.h"
 #include "net/router.h"
 #include "runtime/loop.h"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
 
 namespace nave {
 class Logger;
@@ -28,17 +29,17 @@ struct ServerLimits {
     std::size_t connections_max = 16'384;
     std::size_t head_bytes_max = 16 * 1024;
     std::size_t headers_max = 64;
-    std::chrono::milliseconds head_timeout{10'000};       // from first byte (or accept) to full head
-    std::chrono::milliseconds body_timeout{30'000};       // from head to last byte of the body
+    std::chrono::milliseconds head_timeout{10'000};  // from first byte (or accept) to full head
+    std::chrono::milliseconds body_timeout{30'000};  // from head to last byte of the body
     std::chrono::milliseconds keep_alive_timeout{75'000};  // idle between requests
-    std::chrono::milliseconds write_timeout{30'000};      // no progress towards a slow reader
-    std::size_t stream_buffer_max = 1024 * 1024;          // per stream; beyond it it is aborted
+    std::chrono::milliseconds write_timeout{30'000};       // no progress towards a slow reader
+    std::size_t stream_buffer_max = 1024 * 1024;           // per stream; beyond it it is aborted
 };
 
 struct ServerStats {
     std::size_t connections = 0;
     std::uint64_t accepted = 0;
-    std::uint64_t refused_full = 0;      // over connections_max
+    std::uint64_t refused_full = 0;  // over connections_max
     std::uint64_t timed_out_head = 0;
     std::uint64_t timed_out_body = 0;
     std::uint64_t timed_out_write = 0;

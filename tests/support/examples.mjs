@@ -179,10 +179,14 @@ export function makeExamples() {
     add('Replenish', 'Elliptic-curve keys', seal(alice, replenishment, 600));
     const kemReplenishment = { address: 'bob:1', kemOneTimePreKeys: bob.newKemPreKeys(1) };
     add('ReplenishKem', 'KEM keys', seal(bob, kemReplenishment, 600));
+    const { address, identityFingerprint, restoreEpoch, ...replenished } = outcome(alice, 21, 0, {
+        accepted: [200],
+        conflict: [201],
+    });
     add(
         'Replenished',
-        'One key stored, one refused because its id was already used for other bytes',
-        outcome(alice, 21, 0, { accepted: [200], conflict: [201] }),
+        'One key stored, one refused because its id stands for other bytes',
+        replenished,
     );
 
     const aliceOneTime = aliceBody.oneTimePreKeys[0];
@@ -421,18 +425,20 @@ function addService(add, log) {
         version: '1.0.0',
         uptimeSeconds: 86400,
     });
-    add('HealthStarting', 'Start-up', { status: 'starting', step: 'migrations' });
+    const about = { service: 'prekeys', version: '1.0.0', uptimeSeconds: 3 };
+    add('HealthStarting', 'Start-up', { status: 'starting', step: 'migrate', ...about });
     add('HealthDegraded', 'The database cannot be reached', {
+        ...about,
         status: 'degraded',
         issues: [
             {
-                subsystem: 'storage',
-                since: new Date(at(-30)).toISOString(),
+                subsystem: 'prekeys.storage',
+                since: at(-30),
                 message: 'PostgreSQL is unreachable',
             },
         ],
     });
-    add('HealthStopping', 'Shutting down', { status: 'stopping' });
+    add('HealthStopping', 'Shutting down', { ...about, status: 'stopping' });
     add('KtKeys', 'Public keys of the log', {
         origin: log.origin,
         vkey: log.vkey,
@@ -441,9 +447,10 @@ function addService(add, log) {
     add('KtProof', 'An address that changed its identity once', log.history);
     add('KtCheckpoint', 'A signed note over eight leaves', log.checkpoint);
     const addressHash = hash('address').subarray(0, 8).toString('hex');
+    const ipHash = hash('client').subarray(0, 8).toString('hex');
     add('Ticket', 'A single-use ticket', {
         ticket: b64url(hash('ticket')),
-        expiresAt: at(30),
+        expiresInMs: 30000,
     });
     add('ObserverState', 'A small server', {
         service: 'prekeys',
@@ -502,7 +509,7 @@ function addService(add, log) {
         },
         keyTransparency: { treeSize: 8, checkpointAt: at(-5) },
         history: {
-            stepMs: 60000,
+            stepMs: 5000,
             end: at(0),
             fetches: [0, 3, 1],
             issued: [0, 3, 1],
@@ -510,8 +517,8 @@ function addService(add, log) {
             withheld: [0, 0, 0],
             registrations: [1, 0, 0],
             rateLimited: [0, 0, 0],
-            oneTimePreKeys: [122, 119, 118],
-            kemOneTimePreKeys: [66, 65, 64],
+            oneTimePreKeys: [-1, 119, 118],
+            kemOneTimePreKeys: [-1, 65, 64],
         },
         observerClients: 1,
         lastEventId: 47,
@@ -523,14 +530,16 @@ function addService(add, log) {
             'id: 46',
             'event: fetched',
             `data: {"ts":${at(-20)},"type":"fetched","addressHash":"${addressHash}",` +
-                '"oneTimePreKeyCount":18}',
+                '"suite":"x3dh-ed25519","oneTime":"issued","kem":"none","remaining":19,' +
+                `"kemRemaining":0,"ipPrefixHash":"${ipHash}"}`,
             '',
             ': heartbeat',
             '',
             'id: 47',
             'event: prekeys_low',
             `data: {"ts":${at(-20)},"type":"prekeys_low","addressHash":"${addressHash}",` +
-                '"oneTimePreKeyCount":18}',
+                '"suite":"x3dh-ed25519","oneTime":"issued","kem":"none","remaining":19,' +
+                `"kemRemaining":0,"ipPrefixHash":"${ipHash}"}`,
             '',
             '',
         ].join('\n'),
@@ -541,7 +550,7 @@ function addService(add, log) {
         [
             'id: 3',
             'event: prekeys.low',
-            'data: {"oneTimePreKeyCount":19,"kemOneTimePreKeyCount":0,"lowThreshold":20}',
+            `data: {"ts":${at(-20)},"oneTimePreKeyCount":19,"kemOneTimePreKeyCount":0}`,
             '',
             '',
         ].join('\n'),

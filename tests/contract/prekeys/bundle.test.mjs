@@ -208,7 +208,7 @@ onEachStore('bundle', (context) => {
             { Purpose: 'prefetch' },
             { 'Sec-Purpose': 'prefetch' },
             { 'Sec-Purpose': 'prefetch;prerender' },
-            { purpose: 'Prefetch' },
+            { purpose: 'prefetch' },
         ]) {
             expectError(
                 await context.api.request('GET', path, { headers }),

@@ -186,6 +186,20 @@ describe('examples', () => {
         }
     });
 
+    test('of event streams carry data as described', () => {
+        for (const [example, schema] of [
+            ['ObserverEvents', 'ObserverEvent'],
+            ['OwnerEvents', 'OwnerEvent'],
+        ]) {
+            const validate = api.schemaAt('components', 'schemas', schema);
+            const data = [...examples[example].value.matchAll(/^data: (.*)$/gm)];
+            assert.ok(data.length > 0);
+            for (const [, json] of data) {
+                assert.ok(validate(JSON.parse(json)), api.ajv.errorsText(validate.errors));
+            }
+        }
+    });
+
     test('there is an example of every public error', () => {
         const codes = new Set(
             Object.values(examples)

@@ -13,7 +13,7 @@ const PublicError& of_kind(const Error& error) {
     static const auto by_id = [](std::string_view id) -> const PublicError& {
         return *std::ranges::find(public_errors(), id, &PublicError::id);
     };
-    if (error.id == "http.method_not_allowed") {
+    if (error.id == "net.method_not_allowed") {
         return by_id("SHADE_METHOD_NOT_ALLOWED");
     }
     switch (error.code) {
@@ -57,8 +57,9 @@ Shown shown_as(const Error& error) {
     const PublicError& fallback = of_kind(error);
     // Messages of json and net errors are written for clients; those of storage are not.
     const bool keep_message = error.code == Code::invalid || error.code == Code::too_large;
-    return {fallback.id, keep_message ? std::string_view(error.message) : fallback.message,
-            net::http_status(fallback.code)};
+    return {
+        fallback.id, keep_message ? std::string_view(error.message) : fallback.message,
+        error.id.starts_with("net.") ? net::http_status(error) : net::http_status(fallback.code)};
 }
 
 }  // namespace
@@ -111,10 +112,7 @@ net::Response render_error(const Error& error, std::string_view request_id) {
     net::Response response = net::json_response(
         shown_as(error).status, fmt::format(R"({{"error":{}}})", error_object(error, request_id)));
     response.headers.emplace_back("Cache-Control", "no-store");
-    if (error.retry_after) {
-        const auto seconds = (error.retry_after->count() + 999) / 1000;
-        response.headers.emplace_back("Retry-After", fmt::format("{}", seconds));
-    }
+    net::set_retry_after(response, error);
     return response;
 }
 

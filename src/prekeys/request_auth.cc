@@ -76,8 +76,10 @@ std::string signed_target(std::string_view path, std::string_view query) {
         pairs.push_back(query.substr(at, end - at));
         at = end + 1;
     }
-    std::ranges::stable_sort(pairs, {},
-                             [](std::string_view pair) { return pair.substr(0, pair.find('=')); });
+    // Equal keys keep their order: the views lie in the query in that order.
+    std::ranges::sort(pairs, {}, [](std::string_view pair) {
+        return std::pair(pair.substr(0, pair.find('=')), pair.data());
+    });
     return fmt::format("{}?{}", path, fmt::join(pairs, "&"));
 }
 

@@ -46,6 +46,7 @@ struct UploadOutcome {
 
 struct EnrolOutcome {
     bool created = false;
+    bool key_reused = false;  // the identity already has another address
     UploadOutcome upload;
     std::int64_t restore_epoch = 0;
 };
@@ -152,7 +153,6 @@ class Store {
     Task<Result<void>> consume_proof(Address address, AcceptedProof proof, UnixMillis now);
     Task<Result<StoreTotals>> totals(std::int64_t low_threshold);
     Task<Result<std::vector<LowStockEntry>>> lowest_stock(std::int64_t limit);
-    Task<Result<std::vector<UnixMillis>>> signed_prekey_times(std::int64_t limit);
 
     // ---- upkeep (store_cleanup.cc) ----
     // Removes up to `limit` identities without activity since `cutoff`, leaving tombstones.

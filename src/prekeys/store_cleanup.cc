@@ -15,16 +15,25 @@ constexpr UnixMillis kRetiredMemoryMs = 30 * kDayMs;
 // Deletions per statement: bounds how long one transaction holds the write lock.
 constexpr std::int64_t kBatch = 2'000;
 
+// Two nodes that clean at once share the work instead of waiting for each other.
+const std::string& stale_statement(storage::Dialect dialect) {
+    static const auto make = [](storage::Dialect d) {
+        return "select address, signing_key from shade_server_identities "
+               "where last_activity_at < $1 order by last_activity_at limit $2" +
+               std::string(storage::for_update_skip_locked(d));
+    };
+    static const std::string sqlite = make(storage::Dialect::sqlite);
+    static const std::string postgres = make(storage::Dialect::postgres);
+    return dialect == storage::Dialect::sqlite ? sqlite : postgres;
+}
+
 }  // namespace
 
 Task<Result<std::vector<PurgedIdentity>>> Store::purge_stale_identities(UnixMillis cutoff,
                                                                         std::int64_t limit,
                                                                         UnixMillis now) {
     auto write = [cutoff, limit, now](Transaction& tx) -> Result<std::vector<PurgedIdentity>> {
-        TRY(const auto rows,
-            tx.query("select address, signing_key from shade_server_identities "
-                     "where last_activity_at < $1 order by last_activity_at limit $2",
-                     {cutoff, limit}));
+        TRY(const auto rows, tx.query(stale_statement(tx.dialect()), {cutoff, limit}));
         std::vector<PurgedIdentity> purged;
         for (const Row& row : rows) {
             PurgedIdentity identity{Address::stored(row.text(0)), row.bytes(1)};

@@ -212,19 +212,4 @@ Task<Result<std::vector<LowStockEntry>>> Store::lowest_stock(std::int64_t limit)
     co_return co_await database_.read(std::move(read));
 }
 
-Task<Result<std::vector<UnixMillis>>> Store::signed_prekey_times(std::int64_t limit) {
-    auto read = [limit](Transaction& tx) -> Result<std::vector<UnixMillis>> {
-        TRY(const auto rows, tx.query("select created_at from shade_server_signed_prekeys "
-                                      "where kind = 0 and retired_at is null limit $1",
-                                      {limit}));
-        std::vector<UnixMillis> out;
-        out.reserve(rows.size());
-        for (const Row& row : rows) {
-            out.push_back(row.integer(0));
-        }
-        return out;
-    };
-    co_return co_await database_.read(std::move(read));
-}
-
 }  // namespace nave::prekeys

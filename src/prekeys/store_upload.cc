@@ -259,9 +259,13 @@ Result<void> pass_tombstone(Transaction& tx, const Registration& upload, UnixMil
     return ok();
 }
 
-// True when this call made the row; false when another transaction was faster.
-Result<bool> insert_identity(Transaction& tx, const Registration& upload, UnixMillis signed_at,
-                             UnixMillis now, const StorePolicy& policy) {
+struct Inserted {
+    bool made = false;        // false: another transaction was faster
+    bool key_reused = false;  // the identity already had an address
+};
+
+Result<Inserted> insert_identity(Transaction& tx, const Registration& upload, UnixMillis signed_at,
+                                 UnixMillis now, const StorePolicy& policy) {
     TRY_VOID(pass_tombstone(tx, upload, now, policy));
     const IdentityKeys& keys = upload.identity;
     TRY(const auto used,
@@ -278,7 +282,7 @@ Result<bool> insert_identity(Transaction& tx, const Registration& upload, UnixMi
                    "on conflict (address) do nothing",
                    {upload.address.text(), static_cast<std::int64_t>(keys.suite), keys.signing_key,
                     keys.dh_key, keys.dh_signature, upload.registration_id, signed_at, now}));
-    return made == 1;
+    return Inserted{made == 1, used->integer(0) > 0};
 }
 
 // Moves the stored state forward; an equal or older signature is a rollback.
@@ -336,10 +340,10 @@ Result<EnrolOutcome> enrol_in(Transaction& tx, Registration upload, const Accept
                               UnixMillis now, std::uint64_t seed, const StorePolicy& policy) {
     TRY_VOID(sql::consume(tx, proof, policy));
     TRY(auto stored, sql::find_identity(tx, upload.address));
-    bool created = false;
+    Inserted inserted;
     if (!stored) {
-        TRY(created, insert_identity(tx, upload, proof.signed_at, now, policy));
-        if (!created) {
+        TRY(inserted, insert_identity(tx, upload, proof.signed_at, now, policy));
+        if (!inserted.made) {
             TRY(stored, sql::find_identity(tx, upload.address));
         }
     }
@@ -347,7 +351,8 @@ Result<EnrolOutcome> enrol_in(Transaction& tx, Registration upload, const Accept
         TRY_VOID(update_identity(tx, upload, *stored, proof.signed_at, now));
     }
     TRY(EnrolOutcome outcome, store_keys(tx, upload, now, seed, policy));
-    outcome.created = created;
+    outcome.created = inserted.made;
+    outcome.key_reused = inserted.made && inserted.key_reused;
     return outcome;
 }
 

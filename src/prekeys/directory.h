@@ -1,0 +1,107 @@
+// Directory: the rules of the service, without HTTP and SQL. Each operation runs the contract's
+// order of checks: client-address limit, timestamp, identity limit, signature, replay, state.
+// (Size, parsing and the address itself come before, in api/.)
+//
+// Loop thread only. Operations are coroutines that may outlive the request but not the Directory.
+#pragma once
+
+#include "base/clock.h"
+#include "base/entropy.h"
+#include "net/rate_limit.h"
+#include "prekeys/config.h"
+#include "prekeys/events.h"
+#include "prekeys/request_auth.h"
+#include "prekeys/store.h"
+#include "prekeys/upload.h"
+#include "runtime/worker_pool.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nave::prekeys {
+
+// Who a request came from, as limits count: the client address's limit key.
+struct Caller {
+    std::string client_key;
+};
+
+struct ClaimItem {
+    Address address;
+    std::optional<Bytes> claim_id;  // 16 bytes
+};
+
+struct SignedIdentity {
+    StoredIdentity identity;
+    AcceptedProof proof;
+};
+
+class Directory {
+  public:
+    Directory(const Config& config, Store& store, WorkerPool& workers, const Clock& clock,
+              Entropy& entropy, EventSink& events);
+    ~Directory();
+
+    // ---- writes of an owner ----
+    Task<Result<EnrolOutcome>> enrol(Registration upload, std::optional<RequestProof> proof,
+                                     Caller caller);
+    Task<Result<UploadOutcome>> replenish(Replenishment upload, SignedIdentity signer,
+                                          Caller caller);
+    Task<Result<RotationOutcome>> rotate_signed_prekey(SignedPreKeyRotation upload,
+                                                       SignedIdentity signer, Caller caller);
+    Task<Result<EnrolOutcome>> rotate_identity(IdentityRotation rotation, SignedIdentity signer,
+                                               Caller caller);
+    Task<Result<void>> remove(Address address, SignedIdentity signer, Caller caller);
+
+    // ---- fetches ----
+    // Results in order; nullopt for an unknown address. With a proof the caller is identified.
+    Task<Result<ClaimOutcome>> claim(std::vector<ClaimItem> items,
+                                     std::optional<RequestProof> proof, Caller caller);
+    Task<Result<Profile>> profile(Address address, Caller caller);
+    Task<Result<bool>> exists(Address address, Caller caller);
+    // Error SHADE_DIGEST_MISMATCH when the stored keys are not those the client hashed.
+    Task<Result<void>> check(Address address, Bytes digest, Caller caller);
+
+    // ---- reads of an owner ----
+    Task<Result<CountOutcome>> count(Address address, std::optional<RequestProof> proof,
+                                     Caller caller);
+    // Accepts a signed request that changes nothing (the owner's event stream).
+    Task<Result<void>> accept(Address address, std::optional<RequestProof> proof, Caller caller);
+
+    // Checks skew and signature of a request about `subject`, whose identity must exist. The
+    // uploads above take its outcome, because their parsing depends on the suite.
+    Task<Result<SignedIdentity>> authenticate(Address subject, std::optional<RequestProof> proof,
+                                              Caller caller);
+
+    [[nodiscard]] const Config& config() const { return config_; }
+    [[nodiscard]] const Clock& clock() const { return clock_; }
+
+  private:
+    struct Buckets;
+
+    [[nodiscard]] Result<void> limit(net::RateLimiter& limiter, std::string_view key,
+                                     std::string_view name, const Caller& caller,
+                                     double tokens = 1);
+    [[nodiscard]] Result<void> check_failures(const Caller& caller);
+    [[nodiscard]] bool may_consume(const Address& target, const std::string& who, bool identified,
+                                   const Caller& caller);
+    void give_back(const Address& target, const std::string& who, bool identified);
+    void after_claim(const ClaimItem& item, const std::optional<ClaimedBundle>& bundle,
+                     const std::string& who, bool identified, bool consumed_budget,
+                     const Caller& caller);
+    // Counts and publishes failures that an operator watches; returns the error unchanged.
+    [[nodiscard]] Error noted(Error error, const std::optional<Address>& address,
+                              const Caller& caller);
+    void emit(EventType type, const Address& address, const Caller& caller);
+
+    const Config& config_;
+    Store& store_;
+    WorkerPool& workers_;
+    const Clock& clock_;
+    Entropy& entropy_;
+    EventSink& events_;
+    std::unique_ptr<Buckets> buckets_;
+};
+
+}  // namespace nave::prekeys

@@ -1,0 +1,173 @@
+#include "prekeys/module.h"
+
+#include "base/encoding.h"
+#include "prekeys/api/context.h"
+#include "prekeys/cleanup.h"
+#include "prekeys/directory.h"
+#include "prekeys/metrics.h"
+#include "prekeys/observer.h"
+#include "prekeys/observer_auth.h"
+#include "prekeys/owner_events.h"
+#include "prekeys/privacy.h"
+#include "runtime/task_group.h"
+
+#include <algorithm>
+
+namespace nave::prekeys {
+namespace {
+
+constexpr std::chrono::milliseconds kHeartbeat{15'000};
+constexpr std::chrono::milliseconds kForget{60'000};
+constexpr std::chrono::milliseconds kHealthCheck{1'000};
+constexpr std::chrono::milliseconds kSnapshotMin{5'000};
+// Counting may take at most about a twentieth of the time, however large the tables are.
+constexpr int kSnapshotShare = 20;
+constexpr std::int64_t kLowStockShown = 50;
+
+// Hands every event to all who want it.
+class Fanout final : public EventSink {
+  public:
+    explicit Fanout(std::vector<EventSink*> sinks) : sinks_(std::move(sinks)) {}
+    void on_event(const Event& event) override {
+        for (EventSink* sink : sinks_) {
+            sink->on_event(event);
+        }
+    }
+
+  private:
+    std::vector<EventSink*> sinks_;
+};
+
+std::string boot_id(Entropy& entropy) {
+    ByteArray<8> random{};
+    entropy.fill(random);
+    return hex(random);
+}
+
+}  // namespace
+
+struct PrekeysModule::Parts {
+    Deps deps;
+    Pseudonyms pseudonyms;
+    ServiceMetrics metrics;
+    Observer observer;
+    OwnerEvents owner_events;
+    Fanout events;
+    Store store;
+    Directory directory;
+    StaleCleanup cleanup;
+    std::unique_ptr<ObserverAuth> observer_auth;
+    api::Context context;
+    net::Router router;
+    TaskGroup tasks;
+
+    explicit Parts(Deps d)
+        : deps(std::move(d)),
+          pseudonyms(deps.entropy),
+          metrics(deps.metrics, deps.version, deps.commit),
+          observer(deps.clock, pseudonyms, deps.config.observer_shows_addresses),
+          events({&metrics, &observer, &owner_events}),
+          store(deps.database, deps.config.store),
+          directory(deps.config, store, deps.workers, deps.clock, deps.entropy, events),
+          cleanup(deps.loop, deps.config, store, deps.clock, deps.entropy, events, deps.logger),
+          observer_auth(deps.config.observer_token.empty()
+                            ? nullptr
+                            : std::make_unique<ObserverAuth>(deps.config.observer_token, deps.clock,
+                                                             deps.entropy)),
+          context{directory,
+                  metrics,
+                  deps.metrics,
+                  observer,
+                  observer_auth.get(),
+                  owner_events,
+                  cleanup,
+                  deps.health,
+                  deps.logger,
+                  deps.database,
+                  {deps.version, deps.commit, boot_id(deps.entropy),
+                   deps.database.dialect() == storage::Dialect::sqlite ? "sqlite" : "postgres",
+                   deps.clock.now()},
+                  deps.assets},
+          router(&render_error),
+          tasks(deps.loop, deps.logger) {
+        api::add_upload_routes(router, context);
+        api::add_fetch_routes(router, context);
+        api::add_owner_routes(router, context);
+        api::add_operator_routes(router, context);
+        api::add_observer_routes(router, context);
+        router.observe(
+            [this](std::string_view route, net::Method, int status, std::chrono::nanoseconds took) {
+                metrics.on_request(route, status, took);
+            });
+    }
+
+    Task<void> heartbeat() {
+        for (;;) {
+            co_await deps.loop.sleep(kHeartbeat);
+            observer.feed().heartbeat();
+            owner_events.heartbeat();
+        }
+    }
+
+    Task<void> watch_storage() {
+        for (;;) {
+            deps.health.report("prekeys.storage", deps.database.trouble());
+            co_await deps.loop.sleep(kHealthCheck);
+        }
+    }
+
+    Task<void> forget_expired() {
+        for (;;) {
+            co_await deps.loop.sleep(kForget);
+            const auto done = co_await store.forget_expired(deps.clock.now());
+            if (!done) {
+                deps.logger.failure(LogLevel::warn, "cannot forget expired rows", done.error());
+            }
+        }
+    }
+
+    Task<void> refresh_snapshot() {
+        for (;;) {
+            const SteadyTime before = deps.clock.steady();
+            DirectorySnapshot snapshot;
+            const auto totals = co_await store.totals(deps.config.low_threshold);
+            const auto lowest = co_await store.lowest_stock(kLowStockShown);
+            if (totals && lowest) {
+                snapshot.totals = *totals;
+                snapshot.low_stock = *lowest;
+                metrics.set_totals(*totals);
+                observer.set_snapshot(std::move(snapshot));
+            }
+            const auto took =
+                std::chrono::duration_cast<std::chrono::milliseconds>(deps.clock.steady() - before);
+            co_await deps.loop.sleep(std::max(kSnapshotMin, took * kSnapshotShare));
+        }
+    }
+};
+
+PrekeysModule::PrekeysModule(Deps deps) : parts_(std::make_unique<Parts>(std::move(deps))) {}
+PrekeysModule::~PrekeysModule() = default;
+
+const net::Router& PrekeysModule::router() const {
+    return parts_->router;
+}
+
+void PrekeysModule::start() {
+    if (!parts_->deps.config.limits.enabled) {
+        parts_->deps.logger.warn("rate limits are off", {{"setting", "SHADE_DISABLE_RATE_LIMIT"},
+                                                         {"advice", "for development only"}});
+    }
+    parts_->tasks.spawn("heartbeat", parts_->heartbeat());
+    parts_->tasks.spawn("storage watch", parts_->watch_storage());
+    parts_->tasks.spawn("forget expired", parts_->forget_expired());
+    parts_->tasks.spawn("snapshot", parts_->refresh_snapshot());
+    parts_->tasks.spawn("stale cleanup", parts_->cleanup.run());
+}
+
+Task<void> PrekeysModule::stop(std::chrono::milliseconds deadline) {
+    parts_->observer.feed().close();
+    parts_->owner_events.close();
+    co_await parts_->tasks.stop(deadline);
+}
+
+}  // namespace nave::prekeys

@@ -1,0 +1,69 @@
+#include "prekeys/owner_events.h"
+
+#include "prekeys/errors.h"
+
+#include <fmt/format.h>
+
+namespace nave::prekeys {
+namespace {
+
+constexpr std::size_t kOwnersMax = 10'000;
+constexpr net::SseLimits kLimits{
+    .ring_max = 32, .clients_max = 4, .queue_events_max = 64, .queue_bytes_max = 16 * 1024};
+
+}  // namespace
+
+void OwnerEvents::on_event(const Event& event) {
+    const std::string_view name = owner_event_name(event.type);
+    if (name.empty() || !event.address) {
+        return;
+    }
+    const auto found = channels_.find(event.address->text());
+    if (found == channels_.end()) {
+        return;
+    }
+    std::string data = fmt::format(R"({{"ts":{})", event.at);
+    if (event.remaining) {
+        fmt::format_to(std::back_inserter(data),
+                       R"(,"oneTimePreKeyCount":{},"kemOneTimePreKeyCount":{})",
+                       event.remaining->one_time, event.remaining->kem_one_time);
+    }
+    data.push_back('}');
+    found->second->publish(name, data);
+}
+
+Result<net::Response> OwnerEvents::subscribe(const Address& address,
+                                             std::string_view last_event_id) {
+    auto found = channels_.find(address.text());
+    if (found == channels_.end()) {
+        if (channels_.size() >= kOwnersMax) {
+            return errors::rate_limited("Too many owners are listening.");
+        }
+        found = channels_.emplace(address.text(), std::make_unique<net::SseChannel>(kLimits)).first;
+    }
+    return found->second->subscribe(last_event_id);
+}
+
+void OwnerEvents::heartbeat() {
+    for (auto& [address, channel] : channels_) {
+        channel->heartbeat();
+    }
+    std::erase_if(channels_, [](const auto& entry) { return entry.second->clients() == 0; });
+}
+
+void OwnerEvents::close() {
+    for (auto& [address, channel] : channels_) {
+        channel->close();
+    }
+    channels_.clear();
+}
+
+std::size_t OwnerEvents::listeners() const {
+    std::size_t n = 0;
+    for (const auto& [address, channel] : channels_) {
+        n += channel->clients();
+    }
+    return n;
+}
+
+}  // namespace nave::prekeys

@@ -1,0 +1,28 @@
+// The owner's own event stream (GET /v1/keys/events): tells a client that its keys run low, that a
+// last resort was used, that somebody tried to take its address, or that the server was restored.
+#pragma once
+
+#include "net/sse.h"
+#include "prekeys/events.h"
+
+#include <map>
+#include <memory>
+#include <string>
+
+namespace nave::prekeys {
+
+class OwnerEvents final : public EventSink {
+  public:
+    void on_event(const Event& event) override;
+    // Error SHADE_RATE_LIMITED when too many owners listen.
+    [[nodiscard]] Result<net::Response> subscribe(const Address& address,
+                                                  std::string_view last_event_id);
+    void heartbeat();  // also forgets channels nobody listens to
+    void close();
+    [[nodiscard]] std::size_t listeners() const;
+
+  private:
+    std::map<std::string, std::unique_ptr<net::SseChannel>> channels_;
+};
+
+}  // namespace nave::prekeys

@@ -8,6 +8,7 @@ namespace nave::net {
 namespace {
 
 constexpr std::size_t kExtraMax = 4096;
+constexpr int kSizeDigitsMax = 16;
 
 int hex_value(char c) {
     if (c >= '0' && c <= '9') {
@@ -74,6 +75,9 @@ ChunkedBody::Status ChunkedBody::step(char c) {
 
 ChunkedBody::Status ChunkedBody::step_size(char c) {
     if (const int digit = hex_value(c); digit >= 0) {
+        if (++size_digits_ > kSizeDigitsMax) {
+            return Status::malformed;
+        }
         remaining_ = remaining_ * 16 + static_cast<std::uint64_t>(digit);
         state_ = State::size;
         // Checked digit by digit, so that the number cannot overflow.
@@ -82,6 +86,7 @@ ChunkedBody::Status ChunkedBody::step_size(char c) {
     if (state_ == State::size_first) {
         return Status::malformed;
     }
+    size_digits_ = 0;
     if (c == '\r') {
         state_ = State::size_lf;
         return Status::need_more;

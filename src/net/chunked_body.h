@@ -47,6 +47,7 @@ class ChunkedBody {
     std::size_t body_max_;
     std::uint64_t remaining_ = 0;  // of the chunk
     std::size_t extra_ = 0;        // bytes of extensions and trailers so far
+    int size_digits_ = 0;          // of the size being read
     State state_ = State::size_first;
 };
 

@@ -40,7 +40,7 @@ void Connection::Stream::on_closed(std::move_only_function<void()> fn) {
 void Connection::Stream::tell_closed() {
     connection_ = nullptr;
     if (auto fn = std::exchange(on_closed_, nullptr)) {
-        fn();
+        fn();  // may drop the last reference to this
     }
 }
 

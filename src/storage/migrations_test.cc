@@ -34,7 +34,8 @@ class Migrations : public DatabaseTest, public testing::WithParamInterface<Store
     ManualClock clock_{1'234};
 };
 
-INSTANTIATE_TEST_SUITE_P(Stores, Migrations, testing::Values(Store::memory, Store::file), name_of);
+INSTANTIATE_TEST_SUITE_P(Stores, Migrations,
+                         testing::Values(Store::memory, Store::file, Store::postgres), name_of);
 
 TEST_P(Migrations, AreAppliedInOrderOnceAndRecorded) {
     const auto planned = pending(first_of(2));

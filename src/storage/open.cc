@@ -1,5 +1,6 @@
 #include "storage/open.h"
 
+#include "storage/postgres/database.h"
 #include "storage/sqlite/database.h"
 
 namespace nave::storage {
@@ -9,7 +10,8 @@ Result<std::unique_ptr<Database>> open(Loop& loop, Logger& logger, Address addre
     if (const auto* file = std::get_if<SqliteAddress>(&address)) {
         return sqlite::SqliteDatabase::open(loop, logger, *file, options);
     }
-    return fail(Code::invalid, "storage.bad_url", "This build has no PostgreSQL store.");
+    return postgres::PostgresDatabase::open(loop, logger, std::get<PostgresAddress>(address),
+                                            options);
 }
 
 }  // namespace nave::storage

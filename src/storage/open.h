@@ -35,10 +35,14 @@ struct Options {
     std::chrono::milliseconds deadline{10'000};        // per operation, waiting included
     std::chrono::milliseconds connect_timeout{5'000};  // PostgreSQL
     bool create = true;  // SQLite: create the file when absent, else "storage.absent"
+    // Hold the instance lock (instance_lock.h) shared while open, so that a restore refuses to
+    // replace the data under a running server.
+    bool serving = false;
 };
 
 // Errors: "storage.unreachable" with a public message that names host and port or path and what to
-// do; "storage.bad_url"; "storage.not_a_database"; "storage.absent"; "storage.permission".
+// do; "storage.bad_url"; "storage.not_a_database"; "storage.absent"; "storage.permission";
+// "storage.unsupported_server" (PostgreSQL before 15); "storage.in_use" (a restore is under way).
 Result<std::unique_ptr<Database>> open(Loop& loop, Logger& logger, Address address,
                                        Options options = Options());
 

@@ -1,7 +1,7 @@
 #include "storage/sqlite/database.h"
 
+#include "storage/instance_lock.h"
 #include "storage/sqlite/errors.h"
-#include "storage/sqlite/file.h"
 #include "storage/sqlite/transaction.h"
 
 #include <chrono>
@@ -40,6 +40,9 @@ Result<std::unique_ptr<Database>> SqliteDatabase::open(Loop& loop, const Logger&
         TRY_VOID(prepare_file(address.path, options.create));
     }
     std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(loop, logger, address, options));
+    if (options.serving && !database->in_memory_) {
+        TRY_VOID(database->lock_for_serving());
+    }
     if (auto started = database->start(); !started) {
         return Failure(name_file(std::move(started).error(), address.path));
     }
@@ -56,6 +59,15 @@ SqliteDatabase::SqliteDatabase(Loop& loop, const Logger& logger, const SqliteAdd
 
 SqliteDatabase::~SqliteDatabase() {
     close();
+}
+
+Result<void> SqliteDatabase::lock_for_serving() {
+    TRY(serving_, FileLock::take(lock_file_of(path_), FileLock::Mode::shared));
+    if (!serving_) {
+        return fail(Code::unavailable, "storage.in_use",
+                    "A restore into " + path_ + " is under way; start again when it is done.");
+    }
+    return ok();
 }
 
 Result<void> SqliteDatabase::start() {
@@ -93,6 +105,7 @@ void SqliteDatabase::close() {
     checkpointer_.reset();
     readers_.clear();
     writer_.reset();  // the last connection: checkpoints and removes the log
+    serving_.reset();
 }
 
 Task<Result<void>> SqliteDatabase::submit(Access access, std::shared_ptr<Job> job) {

@@ -5,10 +5,12 @@
 #include "storage/open.h"
 #include "storage/sqlite/checkpointer.h"
 #include "storage/sqlite/connection.h"
+#include "storage/sqlite/file.h"
 #include "storage/sqlite/group_commit.h"
 #include "storage/worker_database.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -33,6 +35,7 @@ class SqliteDatabase final : public WorkerDatabase {
   private:
     SqliteDatabase(Loop& loop, const Logger& logger, const SqliteAddress& address,
                    const Options& options);
+    [[nodiscard]] Result<void> lock_for_serving();
     [[nodiscard]] Result<void> start();
     void write_loop();
     void write_batch(GroupCommit& group, std::vector<OperationPtr>& batch);
@@ -40,6 +43,7 @@ class SqliteDatabase final : public WorkerDatabase {
 
     const std::string path_;
     const bool in_memory_;
+    std::optional<FileLock> serving_;  // instance_lock.h
     std::unique_ptr<Connection> writer_;
     std::vector<std::unique_ptr<Connection>> readers_;
     std::unique_ptr<Checkpointer> checkpointer_;

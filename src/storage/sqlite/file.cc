@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <string>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -90,6 +91,27 @@ Error name_file(Error error, const fs::path& path) {
         error.message = fmt::format("{} cannot be opened: {}", path.string(), error.message);
     }
     return error;
+}
+
+Result<std::optional<FileLock>> FileLock::take(const fs::path& path, Mode mode) {
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (file < 0) {
+        return system_failure(errno, path, "open the lock file");
+    }
+    FileLock lock(file);
+    if (::flock(file, (mode == Mode::shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) {
+        return lock;
+    }
+    if (errno == EWOULDBLOCK) {
+        return std::nullopt;
+    }
+    return system_failure(errno, path, "lock");
+}
+
+FileLock::~FileLock() {
+    if (file_ >= 0) {
+        ::close(file_);
+    }
 }
 
 Result<void> sync_directory(const fs::path& directory) {

@@ -4,11 +4,15 @@
 
 #include <boost/asio/error.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <utility>
 
 namespace nave::net {
 namespace {
@@ -23,6 +27,12 @@ constexpr int kDiscardsPerTurn = 4;
 
 bool would_block(ssize_t result) {
     return result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+}
+
+int unacknowledged_bytes(int fd) {
+    int bytes = 0;
+    ::ioctl(fd, SIOCOUTQ, &bytes);
+    return bytes;
 }
 
 }  // namespace
@@ -160,8 +170,7 @@ bool Connection::flush() {
     outgoing_ = std::make_unique<Outgoing>();
     outgoing_->bytes.assign(out, sent < 0 ? 0 : static_cast<std::size_t>(sent));
     out.clear();
-    write_deadline_ = core_->now + core_->limits.write_timeout;
-    arm_write();
+    wait_for_client();
     return false;
 }
 
@@ -182,13 +191,12 @@ bool Connection::flush_outgoing() {
         const ssize_t sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
         if (sent > 0) {
             o.sent += static_cast<std::size_t>(sent);
-            write_deadline_ = core_->now + core_->limits.write_timeout;
         } else if (would_block(sent)) {
             // What has been sent is dropped now, so that a slow stream does not keep it all.
             const std::size_t done = std::min(o.sent, o.bytes.size());
             o.bytes.erase(0, done);
             o.sent -= done;
-            arm_write();
+            wait_for_client();
             return false;
         } else {
             close_now();
@@ -199,12 +207,25 @@ bool Connection::flush_outgoing() {
     return true;
 }
 
+void Connection::wait_for_client() {
+    write_deadline_ = core_->now + core_->limits.write_timeout;
+    outgoing_->in_kernel = unacknowledged_bytes(fd());
+    arm_write();
+}
+
+// A socket becomes writable only when much of its buffer is free, which takes a slow client long;
+// that it reads at all shows in what it acknowledges.
+bool Connection::client_made_progress() {
+    const int in_kernel = unacknowledged_bytes(fd());
+    return std::exchange(outgoing_->in_kernel, in_kernel) > in_kernel;
+}
+
 void Connection::advance() {
     for (;;) {
         if (phase_ == Phase::closed || !flush()) {
             break;
         }
-        if (closing_) {
+        if (closing_ && phase_ != Phase::streaming) {
             finish_close();
             return;
         }
@@ -264,7 +285,12 @@ bool Connection::is_busy() const {
 
 void Connection::sweep() {
     if (outgoing_) {
-        if (core_->now >= write_deadline_) {
+        if (core_->now < write_deadline_) {
+            return;
+        }
+        if (client_made_progress()) {
+            write_deadline_ = core_->now + core_->limits.write_timeout;
+        } else {
             ++core_->stats.timed_out_write;
             reset_connection();
         }

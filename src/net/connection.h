@@ -74,6 +74,7 @@ class Connection final
         std::string_view tail;   // after `bytes`: a body too large to copy
         std::string tail_owner;  // of `tail`, unless it is a fixed body
         std::size_t sent = 0;    // of both
+        int in_kernel = 0;       // bytes the client had not acknowledged when last looked at
         [[nodiscard]] std::size_t unsent() const { return bytes.size() + tail.size() - sent; }
     };
 
@@ -90,6 +91,9 @@ class Connection final
     [[nodiscard]] bool flush_outgoing();
     // After any event: sends, runs requests that were held back, closes or waits for more.
     void advance();
+    // Notes that the kernel takes no more, and waits until it does.
+    void wait_for_client();
+    [[nodiscard]] bool client_made_progress();
     void finish_close();
     void reset_connection();
     [[nodiscard]] int fd() { return socket_.native_handle(); }

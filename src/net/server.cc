@@ -64,19 +64,34 @@ std::unexpected<Error> listen_failure(std::string_view address, const error_code
                 fmt::format("Cannot listen on '{}': {}.", address, detail), detail);
 }
 
-error_code open_and_listen(Acceptor& acceptor, const tcp::endpoint& endpoint, bool dual_stack) {
+// What the kernel is told, next to the address. Accepted sockets inherit options on Linux, which
+// saves system calls for each.
+struct ListenOptions {
+    bool dual_stack = false;
+    std::chrono::milliseconds user_timeout{};  // for acknowledgements: ends half-open streams
+};
+
+error_code set_options(Acceptor& acceptor, const ListenOptions& options) {
+    error_code error;
+    acceptor.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error && options.dual_stack) {
+        acceptor.set_option(asio::ip::v6_only(false), error);
+    }
+    if (!error) {
+        acceptor.set_option(tcp::no_delay(true), error);
+    }
+    const auto millis = static_cast<unsigned>(options.user_timeout.count());
+    ::setsockopt(acceptor.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &millis, sizeof(millis));
+    return error;
+}
+
+error_code open_and_listen(Acceptor& acceptor, const tcp::endpoint& endpoint,
+                           const ListenOptions& options) {
     error_code error;
     acceptor.open(endpoint.protocol(), error);
     if (!error) {
         ::fcntl(acceptor.native_handle(), F_SETFD, FD_CLOEXEC);
-        acceptor.set_option(asio::socket_base::reuse_address(true), error);
-    }
-    if (!error && dual_stack) {
-        acceptor.set_option(asio::ip::v6_only(false), error);
-    }
-    if (!error) {
-        // Inherited by accepted sockets on Linux, which saves a system call for each.
-        acceptor.set_option(tcp::no_delay(true), error);
+        error = set_options(acceptor, options);
     }
     if (!error) {
         acceptor.bind(endpoint, error);
@@ -94,19 +109,22 @@ error_code open_and_listen(Acceptor& acceptor, const tcp::endpoint& endpoint, bo
     return error;
 }
 
-error_code listen_on(Loop& loop, Acceptor& acceptor, const ListenAddress& where) {
+error_code listen_on(Loop& loop, Acceptor& acceptor, const ListenAddress& where,
+                     ListenOptions options) {
     if (where.host.empty()) {
+        options.dual_stack = true;
         const error_code error =
-            open_and_listen(acceptor, tcp::endpoint(tcp::v6(), where.port), true);
-        const bool no_v6 =
-            error == asio::error::address_family_not_supported || error.value() == EADDRNOTAVAIL;
-        return no_v6 ? open_and_listen(acceptor, tcp::endpoint(tcp::v4(), where.port), false)
-                     : error;
+            open_and_listen(acceptor, tcp::endpoint(tcp::v6(), where.port), options);
+        if (error != asio::error::address_family_not_supported && error.value() != EADDRNOTAVAIL) {
+            return error;
+        }
+        options.dual_stack = false;
+        return open_and_listen(acceptor, tcp::endpoint(tcp::v4(), where.port), options);
     }
     error_code error;
     const auto literal = asio::ip::make_address(where.host, error);
     if (!error) {
-        return open_and_listen(acceptor, tcp::endpoint(literal, where.port), false);
+        return open_and_listen(acceptor, tcp::endpoint(literal, where.port), options);
     }
     // A name, looked up while starting, before anything is served.
     asio::ip::basic_resolver<tcp, LoopExecutor> resolver(loop.executor());
@@ -115,7 +133,7 @@ error_code listen_on(Loop& loop, Acceptor& acceptor, const ListenAddress& where)
         return error;
     }
     return open_and_listen(acceptor, tcp::endpoint(found.begin()->endpoint().address(), where.port),
-                           false);
+                           options);
 }
 
 }  // namespace
@@ -250,7 +268,8 @@ Result<std::unique_ptr<HttpServer>> HttpServer::bind(Loop& loop, const Clock& cl
     auto core =
         std::make_shared<ServerCore>(loop, clock, entropy, logger, std::move(proxies), limits);
     auto state = std::make_shared<State>(loop, std::move(core));
-    if (const error_code error = listen_on(loop, state->acceptor, *where)) {
+    if (const error_code error =
+            listen_on(loop, state->acceptor, *where, {.user_timeout = limits.write_timeout})) {
         return listen_failure(address, error);
     }
     state->listening_on = state->acceptor.local_endpoint();

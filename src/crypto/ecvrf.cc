@@ -222,14 +222,14 @@ VrfResult VrfSecretKey::prove(ByteView alpha) const {
 
 std::optional<VrfOutput> vrf_verify(ByteView public_key, ByteView alpha, ByteView proof) {
     const auto parsed = parse(proof);
-    if (!parsed || !is_acceptable_ed25519_key(public_key)) {
+    if (!parsed || public_key.size() != kEd25519KeyBytes) {
         return std::nullopt;
     }
     Point y{};
     std::ranges::copy(public_key, y.begin());
     const Point h = encode_to_curve(y, alpha);
 
-    // U = s B - c Y and V = s H - c Gamma. multiply() refuses a Gamma outside the prime-order
+    // U = s B - c Y and V = s H - c Gamma. multiply() refuses a Y or Gamma outside the prime-order
     // subgroup, and c = 0 or s = 0, which an honest proof meets with probability 2^-128.
     Point s_base{};
     Point c_y{};

@@ -120,6 +120,17 @@ TEST(Ecvrf, GammaOutsideThePrimeOrderSubgroupIsRejected) {
     EXPECT_FALSE(vrf_verify(from_hex(vector.public_key), {}, proof));
 }
 
+TEST(Ecvrf, GammaMustBeACanonicalPoint) {
+    Bytes proof = from_hex(kRfc9381[0].proof);
+    // y = p + 1, a second spelling of the identity; y = 2, on no point.
+    for (const auto text : {"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+                            "0200000000000000000000000000000000000000000000000000000000000000"}) {
+        std::ranges::copy(from_hex(text), proof.begin());
+        EXPECT_FALSE(vrf_proof_to_hash(proof)) << text;
+        EXPECT_FALSE(vrf_verify(from_hex(kRfc9381[0].public_key), {}, proof)) << text;
+    }
+}
+
 TEST(Ecvrf, SmallOrderKeyProvesNothing) {
     const Bytes identity =
         from_hex("0100000000000000000000000000000000000000000000000000000000000000");
@@ -136,6 +147,9 @@ TEST(Ecvrf, WrongLengths) {
     EXPECT_FALSE(vrf_verify(key, {}, ByteView(proof).first(79)));
     EXPECT_FALSE(vrf_verify(key, {}, {}));
     EXPECT_FALSE(vrf_verify(ByteView(key).first(31), {}, proof));
+    Bytes long_key = key;
+    long_key.push_back(0);
+    EXPECT_FALSE(vrf_verify(long_key, {}, proof));
     EXPECT_FALSE(vrf_proof_to_hash(ByteView(proof).first(79)));
     EXPECT_FALSE(VrfSecretKey::from_seed(Bytes(31)));
 }

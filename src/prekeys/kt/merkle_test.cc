@@ -222,6 +222,21 @@ TEST(Merkle, MutatedConsistencyProofsAreRejected) {
     }
 }
 
+// The proof fits the root, but not the size: the depth of the tree is part of the claim.
+TEST(Merkle, ProofsForAnotherSizeAreRejected) {
+    const auto& roots = log().roots;
+    const auto& leaves = log().leaves;
+    const auto first = inclusion_proof(0, 8, log().reader(8)).value();
+    EXPECT_FALSE(verify_inclusion(leaves[0], 0, 16, first, roots[8]));
+    // Leaf 5 of 8 sits in the right half, where it looks like leaf 1 of 4 with one level more.
+    const auto sixth = inclusion_proof(5, 8, log().reader(8)).value();
+    EXPECT_FALSE(verify_inclusion(leaves[5], 1, 4, sixth, roots[8]));
+    const auto growth = consistency_proof(4, 8, log().reader(8)).value();
+    EXPECT_FALSE(verify_consistency(4, roots[4], 16, roots[8], growth));
+    const auto last_leaf = consistency_proof(7, 8, log().reader(8)).value();
+    EXPECT_FALSE(verify_consistency(3, roots[7], 4, roots[8], last_leaf));
+}
+
 // A tree that rewrote one old leaf must not pass as an extension, whatever proof it offers.
 TEST(Merkle, RewrittenHistoryIsInconsistent) {
     const Log& honest = log();

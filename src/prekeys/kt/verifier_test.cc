@@ -211,14 +211,39 @@ TEST(Verifier, ImpossibleStoriesAreRefused) {
     EXPECT_EQ(story({{register_identity, 1}, {purge, 1}, {purge, 1}}), "kt.chain");
 }
 
+// Every key of an identity counts, not only the first.
+TEST(Verifier, OnlyARotationMayChangeKeys) {
+    const auto changes = [](EventKind kind, auto change) {
+        TestLog log;
+        auto identity = test_identity("alice:1", 1);
+        log.add(register_identity, identity);
+        change(identity);
+        log.add(kind, identity);
+        return problem(log.history("alice:1"), log.keys());
+    };
+    const auto other_suite = [](auto& identity) { identity.suite = "pqxdh-ed25519"; };
+    const auto other_key = [](auto& identity) { identity.identity_key[0] ^= 1; };
+    const auto other_dh_key = [](auto& identity) { identity.dh_key[0] ^= 1; };
+    const auto other_binding = [](auto& identity) { identity.dh_key_signature = Bytes(64); };
+    EXPECT_EQ(changes(register_identity, other_suite), "kt.chain");
+    EXPECT_EQ(changes(register_identity, other_key), "kt.chain");
+    EXPECT_EQ(changes(register_identity, other_dh_key), "kt.chain");
+    EXPECT_EQ(changes(register_identity, other_binding), "");
+    EXPECT_EQ(changes(rotate_identity, other_suite), "");
+    EXPECT_EQ(changes(rotate_identity, other_key), "");
+    EXPECT_EQ(changes(rotate_identity, other_dh_key), "");
+    EXPECT_EQ(changes(rotate_identity, other_binding), "kt.chain");
+}
+
 TEST(Verifier, BrokenLinksAreRefused) {
-    for (const std::uint64_t previous : {std::uint64_t{2}, std::uint64_t{3}}) {
+    const std::pair<std::uint64_t, std::uint64_t> kWrong[] = {{2, 2}, {2, 3}, {3, 1}};
+    for (const auto& [counter, previous] : kWrong) {
         TestLog log;
         log.add(register_identity, test_identity("alice:1", 1));  // leaf 0
         log.add_noise(4);
         const auto next = test_identity("alice:1", 2);
         const Leaf leaf{.kind = rotate_identity,
-                        .counter = 2,
+                        .counter = counter,
                         .previous = previous,
                         .time = 1,
                         .address_index = log.index_of("alice:1"),

@@ -1,0 +1,199 @@
+// Key transparency: everything the log serves is verified by an independent implementation.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Device, freshAddress, kSuites } from '../../support/client.mjs';
+import { expectError, expectOutcome } from '../../support/expect.mjs';
+import { onEachStore } from '../../support/stores.mjs';
+import {
+    decodeLeaf,
+    leafHash,
+    openCheckpoint,
+    parseEntries,
+    tilePath,
+    treeRoot,
+    verifyBundleProof,
+    verifyHistory,
+} from '../../support/transparency.mjs';
+
+onEachStore('key transparency', (context) => {
+    const keysOfLog = async () => expectOutcome(await context.api.request('GET', '/v1/kt/keys'), 200);
+    const checkpoint = async () => {
+        const response = await context.api.request('GET', '/v1/kt/checkpoint');
+        assert.equal(response.status, 200);
+        return openCheckpoint(response.text, (await keysOfLog()).vkey);
+    };
+    const proofOf = async (address, since = undefined) =>
+        expectOutcome(
+            await context.api.request(
+                'GET',
+                `/v1/kt/proof/${address}${since === undefined ? '' : `?since=${since}`}`,
+            ),
+            200,
+        );
+    const registered = async (options = {}) => {
+        const device = new Device(options);
+        expectOutcome(await context.api.register(device, { oneTime: 3 }), 201);
+        return device;
+    };
+    const tile = async (level, index, width) => {
+        const response = await context.api.request(
+            'GET',
+            `/v1/kt/tile/${tilePath(level, index, width)}`,
+        );
+        assert.equal(response.status, 200, tilePath(level, index, width));
+        return response.bytes;
+    };
+
+    for (const suite of kSuites) {
+        test(`${suite}: a bundle proves its identity`, async () => {
+            const device = await registered({ suite });
+            const keys = await keysOfLog();
+            const bundle = expectOutcome(await context.api.bundle(device.address), 200);
+            const event = verifyBundleProof(bundle, keys);
+            assert.equal(event.kind, 'register');
+            const identity = expectOutcome(await context.api.identityOf(device.address), 200);
+            verifyBundleProof(identity, keys);
+            // The proof is about these keys and no others.
+            const other = { ...bundle, ...new Device({ suite }).identity.fields(device.address) };
+            assert.throws(() => verifyBundleProof(other, keys));
+        });
+    }
+
+    test('the keys of the log stay over a restart, and the tree only grows', async () => {
+        const device = await registered();
+        const keys = await keysOfLog();
+        const before = await checkpoint();
+        await context.backend.restart();
+        assert.deepEqual(await keysOfLog(), keys);
+        const after = await checkpoint();
+        assert.ok(after.size >= before.size);
+        verifyHistory(await proofOf(device.address, before.size), device.address, keys, before);
+    });
+
+    test('the whole life of an address is one chain', async () => {
+        const keys = await keysOfLog();
+        const first = await registered();
+        const rotation = first.rotation();
+        expectOutcome(
+            await context.api.write(first, 'POST', '/v1/keys/rotate-identity', rotation.body, {
+                signedAt: rotation.signedAt,
+            }),
+            200,
+        );
+        const second = rotation.next;
+        const middle = verifyHistory(await proofOf(first.address), first.address, keys);
+        assert.deepEqual(
+            middle.events.map(({ kind }) => kind),
+            ['register', 'rotate_identity'],
+        );
+        assert.equal(
+            middle.events[1].identity.identitySigningKey,
+            second.identity.fields(first.address).identitySigningKey,
+        );
+        expectOutcome(await context.api.delete(second), 204);
+        expectOutcome(await context.api.register(second), 201);
+        const document = await proofOf(first.address, middle.checkpoint.size);
+        const whole = verifyHistory(document, first.address, keys, middle.checkpoint);
+        assert.deepEqual(
+            whole.events.map(({ kind }) => kind),
+            ['register', 'rotate_identity', 'delete', 'register'],
+        );
+        const bundle = expectOutcome(await context.api.bundle(first.address), 200);
+        verifyBundleProof(bundle, keys);
+    });
+
+    test('updating the same identity adds no event', async () => {
+        const keys = await keysOfLog();
+        const device = await registered();
+        device.newSignedPreKey();
+        expectOutcome(await context.api.register(device, { oneTime: 1 }), 200);
+        const { events } = verifyHistory(await proofOf(device.address), device.address, keys);
+        assert.deepEqual(
+            events.map(({ kind }) => kind),
+            ['register'],
+        );
+    });
+
+    test('the tree can be rebuilt from its entries and from its hashes', async () => {
+        for (let i = 0; i < 5; i += 1) {
+            await registered();
+        }
+        const { size, root } = await checkpoint();
+        assert.ok(size >= 5);
+        const entries = [];
+        const hashes = [];
+        for (let index = 0; index * 256 < size; index += 1) {
+            const width = Math.min(256, size - index * 256);
+            entries.push(...parseEntries(await tile('entries', index, width)));
+            const bytes = await tile(0, index, width);
+            assert.equal(bytes.length, width * 32);
+            for (let i = 0; i < width; i += 1) {
+                hashes.push(bytes.subarray(32 * i, 32 * i + 32));
+            }
+        }
+        assert.equal(entries.length, size);
+        entries.forEach((entry, i) => {
+            assert.deepEqual(leafHash(entry), hashes[i], `entry ${i}`);
+            decodeLeaf(entry);
+        });
+        assert.deepEqual(treeRoot(hashes), root);
+    });
+
+    test('proofs from every earlier size are consistent', async () => {
+        const keys = await keysOfLog();
+        const device = await registered();
+        const sizes = [];
+        for (let i = 0; i < 6; i += 1) {
+            sizes.push(await checkpoint());
+            await registered();
+        }
+        for (const known of sizes) {
+            const document = await proofOf(device.address, known.size);
+            verifyHistory(document, device.address, keys, known);
+        }
+    });
+
+    test('what is not there', async () => {
+        expectError(
+            await context.api.request('GET', `/v1/kt/proof/${freshAddress()}`),
+            404,
+            'SHADE_NOT_FOUND',
+        );
+        for (const path of ['0/999', '63/000', '0/000.p/0', '0/000.p/257', '0/x000', 'a/000']) {
+            const response = await context.api.request('GET', `/v1/kt/tile/${path}`);
+            assert.ok([400, 404].includes(response.status), path);
+        }
+        for (const since of ['-1', 'x', '99999999', '1.5']) {
+            const device = await registered();
+            const response = await context.api.request(
+                'GET',
+                `/v1/kt/proof/${device.address}?since=${since}`,
+            );
+            assert.equal(response.status, 400, `since=${since}: ${response.text}`);
+        }
+    });
+
+    test('a purged or deleted identity is erased from the proofs, not from the tree', async () => {
+        const keys = await keysOfLog();
+        const device = await registered();
+        expectOutcome(await context.api.delete(device), 204);
+        const response = await context.api.request('GET', `/v1/kt/proof/${device.address}`);
+        if (response.status === 404) {
+            return;
+        }
+        const document = expectOutcome(response, 200);
+        const { events } = verifyHistory(document, device.address, keys);
+        assert.deepEqual(
+            events.map(({ kind }) => kind),
+            ['register', 'delete'],
+        );
+        assert.ok(events.every(({ identity }) => identity === null));
+    });
+
+    test('tree size and checkpoint age are metrics', async () => {
+        const { size } = await checkpoint();
+        const metrics = await context.api.metrics();
+        assert.ok(metrics.get('shade_kt_tree_size') >= size);
+        assert.ok(metrics.get('shade_kt_checkpoint_age_seconds') >= 0);
+    });
+});

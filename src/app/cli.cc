@@ -1,0 +1,236 @@
+#include "app/cli.h"
+
+#include "app/commands.h"
+#include "app/exit_codes.h"
+#include "app/process_settings.h"
+#include "app/server_process.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <functional>
+#include <optional>
+
+namespace nave::app {
+namespace {
+
+// Options every command takes.
+struct Common {
+    std::string config_file;
+    std::vector<std::string> assignments;  // NAME=VALUE
+    std::string data_dir;
+    std::vector<std::string> services;
+};
+
+void add_common(CLI::App* command, Common& common, bool takes_services) {
+    command->add_option("--config", common.config_file, "JSON file of settings");
+    command->add_option("--set", common.assignments, "Set one setting: NAME=VALUE (repeatable)");
+    command->add_option("--data-dir", common.data_dir, "Same as --set NAVE_DATA_DIR=DIR");
+    if (takes_services) {
+        command->add_option("services", common.services, "Services; all when none is named");
+    }
+}
+
+int usage_problem(const std::string& text) {
+    std::fputs(fmt::format("nave: {}\n", text).c_str(), stderr);
+    return kExitUsage;
+}
+
+// Loads settings and complains about every problem at once.
+struct Prepared {
+    Settings settings;
+    Chosen chosen;
+};
+
+std::optional<int> choose_services(const Common& common, Chosen& chosen) {
+    for (const std::string& name : common.services) {
+        const ServiceEntry* service = find_service(name);
+        if (service == nullptr) {
+            std::string known;
+            for (const ServiceEntry& each : services()) {
+                known.append(known.empty() ? "" : ", ").append(each.name);
+            }
+            return usage_problem(fmt::format("there is no service \"{}\"; known: {}", name, known));
+        }
+        if (std::ranges::find(chosen, service) == chosen.end()) {
+            chosen.push_back(service);
+        }
+    }
+    if (chosen.empty()) {
+        for (const ServiceEntry& service : services()) {
+            chosen.push_back(&service);
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<int> prepare(const Common& common, std::map<std::string, std::string> flags,
+                           Prepared& out) {
+    for (const std::string& assignment : common.assignments) {
+        const auto equals = assignment.find('=');
+        if (equals == std::string::npos) {
+            return usage_problem(fmt::format("--set needs NAME=VALUE, not \"{}\"", assignment));
+        }
+        flags[assignment.substr(0, equals)] = assignment.substr(equals + 1);
+    }
+    if (!common.data_dir.empty()) {
+        flags["NAVE_DATA_DIR"] = common.data_dir;
+    }
+    if (const auto failed = choose_services(common, out.chosen)) {
+        return failed;
+    }
+    SettingInputs inputs;
+    if (!common.config_file.empty()) {
+        inputs.config_file = common.config_file;
+    }
+    inputs.environment = process_environment();
+    inputs.flags = std::move(flags);
+    LoadedSettings loaded = load_settings(all_settings(), inputs);
+    if (loaded.problems.empty()) {
+        for (const ServiceEntry& service : services()) {
+            if (const auto checked = service.check_settings(loaded.settings); !checked) {
+                loaded.problems.push_back(
+                    {std::string(service.name), "settings", checked.error().message, {}});
+            }
+        }
+    }
+    for (const SettingProblem& problem : loaded.problems) {
+        std::fputs(fmt::format("nave: {}\n", problem.line()).c_str(), stderr);
+    }
+    if (!loaded.problems.empty()) {
+        return kExitConfig;
+    }
+    out.settings = std::move(loaded.settings);
+    return std::nullopt;
+}
+
+class Cli {
+  public:
+    Cli() {
+        app_.require_subcommand(1);
+        app_.set_help_all_flag("--help-all", "Help of every command");
+        add_serve();
+        add_storage_commands();
+        add_config_commands();
+        add_operator_commands();
+    }
+
+    int run(int argc, char** argv) {
+        try {
+            app_.parse(argc, argv);
+        } catch (const CLI::ParseError& e) {
+            const int code = app_.exit(e);
+            return code == 0 ? kExitOk : kExitUsage;
+        }
+        return run_();
+    }
+
+  private:
+    using Action = std::function<int(const Prepared&)>;
+
+    // A command that needs settings: they are loaded only when it was chosen.
+    void on(CLI::App* command, Action action) {
+        command->callback([this, action = std::move(action)] {
+            run_ = [this, action] {
+                Prepared prepared;
+                if (const auto failed = prepare(common_, flags_, prepared)) {
+                    return *failed;
+                }
+                return action(prepared);
+            };
+        });
+    }
+
+    void add_serve() {
+        auto* serve_command = app_.add_subcommand(
+            "serve", "Run services: one alone at the root of its port, several under prefixes");
+        add_common(serve_command, common_, true);
+        serve_command->add_option("--listen", listen_, "Address to listen on, HOST:PORT");
+        serve_command->callback([this] {
+            run_ = [this] {
+                if (!listen_.empty()) {
+                    flags_["NAVE_LISTEN"] = listen_;
+                }
+                Prepared prepared;
+                if (const auto failed = prepare(common_, flags_, prepared)) {
+                    return *failed;
+                }
+                ServeOptions options{prepared.chosen, common_.services.size() == 1};
+                return serve(options, prepared.settings);
+            };
+        });
+    }
+
+    void add_storage_commands() {
+        auto* migrate = app_.add_subcommand("migrate", "Apply pending schema changes");
+        add_common(migrate, common_, true);
+        migrate->add_flag("--dry-run", dry_run_, "Only list them");
+        on(migrate,
+           [this](const Prepared& p) { return migrate_command(p.settings, p.chosen, dry_run_); });
+        auto* backup = app_.add_subcommand("backup", "Write a consistent copy while running");
+        backup->add_option("file", file_, "File to write; must not exist")->required();
+        add_common(backup, common_, true);
+        on(backup,
+           [this](const Prepared& p) { return backup_command(p.settings, p.chosen, file_); });
+        auto* restore =
+            app_.add_subcommand("restore", "Replace the stored state by a backup; server stopped");
+        restore->add_option("file", file_, "File that backup wrote")->required();
+        add_common(restore, common_, true);
+        on(restore,
+           [this](const Prepared& p) { return restore_command(p.settings, p.chosen, file_); });
+    }
+
+    void add_config_commands() {
+        auto* config = app_.add_subcommand("config", "Check and show settings");
+        config->require_subcommand(1);
+        auto* check = config->add_subcommand("check", "Load all settings and report problems");
+        add_common(check, common_, false);
+        on(check, [](const Prepared&) {
+            std::puts("settings are valid");
+            return kExitOk;
+        });
+        auto* print = config->add_subcommand("print", "Effective settings, secrets hidden");
+        add_common(print, common_, false);
+        on(print, [](const Prepared& p) { return config_print_command(p.settings); });
+        auto* reference = config->add_subcommand("reference", "Every setting, as Markdown");
+        reference->add_flag("--env", as_env_, "As an example environment file");
+        reference->callback(
+            [this] { run_ = [this] { return config_reference_command(as_env_); }; });
+    }
+
+    void add_operator_commands() {
+        auto* healthcheck =
+            app_.add_subcommand("healthcheck", "Exit 0 when the running server is healthy");
+        healthcheck->add_option("--url", url_, "Address to ask, http://HOST:PORT/path");
+        add_common(healthcheck, common_, true);
+        on(healthcheck,
+           [this](const Prepared& p) { return healthcheck_command(p.settings, p.chosen, url_); });
+        auto* doctor = app_.add_subcommand("doctor", "Look for problems and say what to do");
+        add_common(doctor, common_, true);
+        on(doctor, [](const Prepared& p) { return doctor_command(p.settings, p.chosen); });
+        auto* version = app_.add_subcommand("version", "Version and commit");
+        version->add_flag("--json", as_json_, "As JSON");
+        version->callback([this] { run_ = [this] { return version_command(as_json_); }; });
+    }
+
+    CLI::App app_{"Nave: one server for what a project's apps, agents and people share", "nave"};
+    Common common_;
+    std::map<std::string, std::string> flags_;
+    std::string listen_;
+    std::string file_;
+    std::string url_;
+    bool dry_run_ = false;
+    bool as_env_ = false;
+    bool as_json_ = false;
+    std::function<int()> run_;
+};
+
+}  // namespace
+
+int run_cli(int argc, char** argv) {
+    Cli cli;
+    return cli.run(argc, argv);
+}
+
+}  // namespace nave::app

@@ -1,0 +1,67 @@
+// The only place that knows every service: a few adapting lines each.
+#include "app/assets.h"
+#include "app/process_settings.h"
+#include "app/services.h"
+#include "app/version.h"
+#include "prekeys/config.h"
+#include "prekeys/migrations.h"
+#include "prekeys/module.h"
+#include "prekeys/store.h"
+
+#include <algorithm>
+
+namespace nave::app {
+namespace {
+
+Result<void> check_prekeys(const Settings& settings) {
+    TRY_VOID(prekeys::read_config(settings));
+    return ok();
+}
+
+storage::Address prekeys_storage(const Settings& settings) {
+    prekeys::StorageChoice choice = prekeys::read_storage(settings, settings.text("NAVE_DATA_DIR"),
+                                                          settings.secret("DATABASE_URL"));
+    if (!choice.postgres_url.empty()) {
+        return storage::PostgresAddress{std::move(choice.postgres_url)};
+    }
+    return storage::SqliteAddress{std::move(choice.sqlite_path)};
+}
+
+Result<RunningService> make_prekeys(const Surroundings& around, storage::Database& database) {
+    TRY(prekeys::Config config, prekeys::read_config(around.settings));
+    auto module = std::make_unique<prekeys::PrekeysModule>(prekeys::Deps{
+        around.loop, around.clock, around.entropy, around.health, around.metrics, around.workers,
+        database,
+        around.logger.child("prekeys", parse_log_level(around.settings.text("SHADE_LOG_LEVEL"))),
+        std::move(config), embedded_assets(), std::string(kVersion), around.commit});
+    const net::Router* router = &module->router();
+    return RunningService{std::move(module), router};
+}
+
+const ServiceEntry kServices[] = {
+    {.name = "prekeys",
+     .title = "directory of end-to-end-encryption prekeys",
+     .home_port = 3900,
+     .port_setting = "PORT",
+     .log_setting = "SHADE_LOG_LEVEL",
+     .settings = &prekeys::settings,
+     .check_settings = &check_prekeys,
+     .storage = &prekeys_storage,
+     .migrations = &prekeys::migrations,
+     .tables = prekeys::kTables,
+     .make = &make_prekeys,
+     .after_restore = &prekeys::Store::after_restore},
+};
+
+}  // namespace
+
+std::span<const ServiceEntry> services() {
+    return kServices;
+}
+
+const ServiceEntry* find_service(std::string_view name) {
+    const auto* const found = std::ranges::find(kServices, name, &ServiceEntry::name);
+    return found == std::end(kServices) ? nullptr : found;
+}
+
+}  // namespace nave::app

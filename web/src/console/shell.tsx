@@ -22,6 +22,7 @@ export function Shell() {
     const [token, setToken] = useState(() => loadToken(page.id));
     const [notice, setNotice] = useState<string | null>(null);
     const [open, setOpen] = useState<OpenPage | null>(null);
+    const main = useRef<HTMLElement>(null);
 
     useEffect(() => {
         setToken(loadToken(page.id));
@@ -83,7 +84,7 @@ export function Shell() {
                 </div>
             </header>
             {open && <Banner open={open} />}
-            <main id="main" tabIndex={-1}>
+            <main id="main" tabIndex={-1} ref={main}>
                 {token === null ? (
                     <TokenPrompt
                         key={page.id}
@@ -93,6 +94,8 @@ export function Shell() {
                             saveToken(page.id, accepted);
                             setNotice(null);
                             setToken(accepted);
+                            // The field that had the focus goes away; what follows starts here.
+                            main.current?.focus();
                         }}
                     />
                 ) : (

@@ -2,7 +2,7 @@
 // URL. Resolves when the server ends the stream, rejects with RequestFailure when it cannot be opened,
 // breaks off, or stays silent: the server sends a comment every 15 seconds, so a longer silence means
 // the connection is dead even though no error arrived.
-import { RequestFailure, request } from './http.ts';
+import { RequestFailure, request, withDeadline } from './http.ts';
 import { type SseEvent, SseOverflow, SseParser } from './sse_parser.ts';
 
 export const silenceMaxMs = 40_000;
@@ -21,15 +21,11 @@ export async function readEventStream(
     handlers: StreamHandlers,
     signal: AbortSignal,
 ): Promise<void> {
-    const response = await request(
-        url,
-        token,
-        {
-            accept: 'text/event-stream',
-            ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }),
-        },
-        signal,
-    );
+    const headers = {
+        accept: 'text/event-stream',
+        ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }),
+    };
+    const response = await withDeadline(signal, (timely) => request(url, token, headers, timely));
     if (response.body === null) {
         throw new RequestFailure('refused', 'The server sent no event stream.');
     }

@@ -76,3 +76,24 @@ export async function request(
     }
     return response;
 }
+
+const answerDeadlineMs = 15_000;
+
+// Work that must finish in time; what it is given is aborted otherwise. Aborting `signal` aborts it too.
+export async function withDeadline<T>(
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), answerDeadlineMs);
+    try {
+        return await work(AbortSignal.any([signal, late.signal]));
+    } catch (error) {
+        if (late.signal.aborted && !signal.aborted) {
+            throw new RequestFailure('unreachable', 'The server did not answer in time.');
+        }
+        throw error;
+    } finally {
+        clearTimeout(timer);
+    }
+}

@@ -129,7 +129,7 @@ export class LiveSession<S extends ServerState> {
                     connection.signal,
                 );
             } catch (error) {
-                trouble = asFailure(error);
+                trouble = connection.signal.aborted ? null : asFailure(error);
             }
             connection.abort();
             clearTimeout(this.refreshTimer);

@@ -6,8 +6,18 @@ import 'uplot/dist/uPlot.min.css';
 import { announce } from '../console/announcer.tsx';
 import { useStore } from '../console/store.ts';
 import { paletteStore } from '../console/theme.ts';
-import { type Series, largest, niceCeiling, smallest, stack, summary } from './chart_data.ts';
+import {
+    type Scale,
+    type Series,
+    evenScale,
+    largest,
+    smallest,
+    stack,
+    summary,
+} from './chart_data.ts';
 import { type Quantity, formatClock, formatShortClock } from './format.ts';
+
+const defaultHeight = 190;
 
 export interface ChartProps {
     readonly label: string;
@@ -15,6 +25,8 @@ export interface ChartProps {
     // Start of every bin on the server's clock, milliseconds.
     readonly starts: readonly number[];
     readonly series: readonly Series[];
+    // How much time the chart spans, up to its newest bin.
+    readonly windowMs: number;
     readonly format: (value: number) => string;
     // What one number is: "per minute", "keys".
     readonly unit: string;
@@ -74,7 +86,7 @@ export function Chart(props: ChartProps) {
                 aria-label={`${label}, ${props.unit}. ${words} Arrow keys move through time.`}
                 onKeyDown={move}
                 onBlur={() => setCursor(null)}
-                style={{ height: `${props.height ?? 190}px` }}
+                style={{ height: `${props.height ?? defaultHeight}px` }}
             >
                 <div class="plot-canvas" ref={host} />
                 {!hasData && <span class="plot-empty">{props.emptyText}</span>}
@@ -251,7 +263,7 @@ function optionsFor(
     return {
         width: Math.max(1, element.clientWidth),
         height: Math.max(1, element.clientHeight),
-        padding: [10, 4, 0, 0],
+        padding: [10, 18, 0, 0],
         legend: { show: false },
         cursor: {
             y: false,
@@ -259,8 +271,13 @@ function optionsFor(
             points: { show: kind === 'lines', size: 7, width: 2 },
         },
         scales: {
-            x: { time: true, range: (_plot, from, to) => xRange(latest.current, from, to) },
-            y: { range: () => yRange(latest.current) },
+            x: { time: true, range: () => xRange(latest.current) },
+            y: {
+                range: () => {
+                    const { from, to } = scaleOf(latest.current);
+                    return [from, to];
+                },
+            },
         },
         axes: [timeAxis(colours), valueAxis(colours, latest)],
         series: [
@@ -311,26 +328,27 @@ function translucent(colour: string): string {
     return colour.replace(/^rgb\((.*)\)$/, 'rgba($1, 0.12)');
 }
 
-// Half a bin of room on both sides keeps the outer bars whole.
-function xRange({ kind, starts }: ChartProps, from: number, to: number): [number, number] {
-    const first = starts[0];
-    const second = starts[1];
-    if (first === undefined || second === undefined) {
-        return [from, to > from ? to : from + 60];
-    }
-    const room = kind === 'stacked' ? (second - first) / 2000 : 0;
-    return [from - room, to + room];
+// The whole window, also when the server has not run that long. Bars get half a bin of room on both
+// sides, which keeps the outer ones whole.
+function xRange({ kind, starts, windowMs }: ChartProps): [number, number] {
+    const last = starts.at(-1) ?? Date.now();
+    const binMs = last - (starts.at(-2) ?? last);
+    const room = kind === 'stacked' ? binMs / 2 : 0;
+    return [(last - windowMs + binMs - room) / 1000, (last + room) / 1000];
 }
 
-function yRange({ kind, series, fromZero = true }: ChartProps): [number, number] {
+// A tall chart has room for five grid lines, a low one for three.
+function scaleOf({
+    kind,
+    series,
+    fromZero = true,
+    wholeNumbers = false,
+    height,
+}: ChartProps): Scale {
     const columns = kind === 'stacked' ? stack(series) : series.map((one) => one.values);
-    const top = largest(columns);
-    if (fromZero) {
-        return [0, niceCeiling(top)];
-    }
-    const bottom = smallest(columns);
-    const room = Math.max(1, (top - bottom) * 0.12, top * 0.02);
-    return [Math.max(0, Math.floor(bottom - room)), Math.ceil(top + room)];
+    const low = fromZero ? 0 : smallest(columns);
+    const parts = (height ?? defaultHeight) >= 140 ? 4 : 2;
+    return evenScale(low, largest(columns), parts, wholeNumbers);
 }
 
 interface Colours {
@@ -362,10 +380,6 @@ function paletteOf(element: HTMLElement): Colours {
     };
 }
 
-const wholeSteps = [1, 2, 5]
-    .flatMap((step) => Array.from({ length: 9 }, (_, power) => step * 10 ** power))
-    .sort((left, right) => left - right);
-
 function timeAxis(colours: Colours): uPlot.Axis {
     return {
         stroke: colours.text,
@@ -386,9 +400,8 @@ function valueAxis(colours: Colours, latest: { readonly current: ChartProps }): 
         font: colours.font,
         grid: { stroke: colours.grid, width: 1 },
         ticks: { show: false },
-        space: 30,
         gap: 6,
-        ...(latest.current.wholeNumbers === true ? { incrs: wholeSteps } : {}),
+        splits: () => [...scaleOf(latest.current).lines],
         size: (_plot, values) =>
             14 + 6.4 * Math.max(2, ...(values ?? []).map((value) => value.length)),
         values: (_plot, splits) => splits.map((split) => latest.current.format(split)),

@@ -1,5 +1,5 @@
-// The numbers behind a chart in the shapes it needs: columns for uPlot, stacked sums, the upper end of
-// the scale, and the sentence a screen reader gets instead of the picture.
+// The numbers behind a chart in the shapes it needs: columns for uPlot, stacked sums, the scale
+// and the sentence a screen reader gets instead of the picture.
 
 export interface Series {
     readonly key: string;
@@ -39,18 +39,38 @@ export function smallest(columns: readonly (readonly (number | null)[])[]): numb
     return Number.isFinite(least) ? least : 0;
 }
 
-// The next of 1, 2, 2.5, 5, 10, ... at or above the value, so that the scale does not jitter.
-export function niceCeiling(value: number): number {
-    if (value <= 0) {
-        return 1;
+const calmSteps = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
+
+function calmStep(least: number, wholeNumbers: boolean): number {
+    const magnitude = 10 ** Math.floor(Math.log10(least));
+    const candidates = calmSteps.map((step) => step * magnitude);
+    const fits = (step: number) => step >= least && (!wholeNumbers || Number.isInteger(step));
+    return candidates.find(fits) ?? Math.ceil(least);
+}
+
+export interface Scale {
+    readonly from: number;
+    readonly to: number;
+    // The values of the grid lines, from the lower end to the upper.
+    readonly lines: readonly number[];
+}
+
+// A scale around the values, cut into equal parts by calm numbers; grid lines at both ends. It changes
+// seldom, so that a live chart does not jitter.
+export function evenScale(low: number, high: number, parts: number, wholeNumbers: boolean): Scale {
+    const spread = high - low;
+    let step = calmStep(spread > 0 ? spread / parts : 1 / parts, wholeNumbers);
+    let from = Math.floor(low / step) * step;
+    if (from + step * parts < high) {
+        step = calmStep((high - from) / parts, wholeNumbers);
+        from = Math.floor(low / step) * step;
     }
-    const magnitude = 10 ** Math.floor(Math.log10(value));
-    for (const step of [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]) {
-        if (step * magnitude >= value * 1.02) {
-            return step * magnitude;
-        }
+    while (from + step * parts < high) {
+        step = calmStep(step * 1.01, wholeNumbers);
+        from = Math.floor(low / step) * step;
     }
-    return 20 * magnitude;
+    const lines = Array.from({ length: parts + 1 }, (_, index) => from + index * step);
+    return { from, to: from + step * parts, lines };
 }
 
 export function summary(

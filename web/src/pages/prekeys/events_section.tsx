@@ -164,7 +164,12 @@ function FeedRow({ entry, age }: { entry: FeedEntry; age: string }) {
     const kind = kindOf(entry.type);
     const who = event.address ?? event.addressHash;
     return (
-        <li class="feed-row" data-group={kind.group} data-type={entry.type}>
+        <li
+            class="feed-row"
+            data-group={kind.group}
+            data-type={entry.type}
+            data-outcome={event.oneTime}
+        >
             <time
                 class="feed-time"
                 dateTime={new Date(entry.at).toISOString()}

@@ -60,16 +60,19 @@ export interface Bins {
 }
 
 // Bins lie on multiples of their own width, so that a bar keeps its height while it moves left. The
-// first and the last bin may be partial; `wholeOnly` leaves both out, for rates.
+// last bin may be partial, and the first one when the record is shorter than the window; `wholeOnly`
+// leaves both out, for rates.
 export function gather(history: History, windowMs: number, binMs: number, wholeOnly = false): Bins {
     const { stepMs, end } = history;
     const length = history.series.fetches.length;
     const begin = end - length * stepMs;
-    const from = Math.max(end - windowMs, begin);
-    const firstBin = Math.floor(from / binMs) * binMs;
+    const firstBin =
+        end - windowMs > begin
+            ? Math.ceil((end - windowMs) / binMs) * binMs
+            : Math.floor(begin / binMs) * binMs;
     const starts: number[] = [];
     for (let start = firstBin; start < end; start += binMs) {
-        const isWhole = start >= begin && start >= end - windowMs - binMs && start + binMs <= end;
+        const isWhole = start >= begin && start + binMs <= end;
         if (!wholeOnly || isWhole) {
             starts.push(start);
         }

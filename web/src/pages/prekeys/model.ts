@@ -14,7 +14,8 @@ import {
 } from './api.ts';
 import { type MutableHistory, addToBucket, copyHistory, extendTo, setGauge } from './history.ts';
 
-export const feedMax = 1000;
+// More than the thousand events the server can send again, so that the mark of a gap stays in sight.
+export const feedMax = 1500;
 
 export interface FeedEntry {
     readonly key: string;

@@ -4,7 +4,7 @@ import { announce } from '../../console/announcer.tsx';
 import type { OpenPage, PageDefinition, PageEvents } from '../../console/page.ts';
 import { type Store, createStore, useStore } from '../../console/store.ts';
 import { readEventStream } from '../../live/event_stream.ts';
-import { request, RequestFailure } from '../../live/http.ts';
+import { RequestFailure, request, withDeadline } from '../../live/http.ts';
 import { type ConnectionStatus, LiveSession } from '../../live/live_session.ts';
 import { type ObserverState, UnexpectedAnswer, parseState } from './api.ts';
 import { EventsSection } from './events_section.tsx';
@@ -19,24 +19,24 @@ import { UpkeepSection } from './upkeep_section.tsx';
 // The page lies at .../shade-observer/dashboard/, its API at .../shade-observer/api/, under any prefix.
 const api = new URL('../api/', document.baseURI);
 
-async function loadState(token: string, signal: AbortSignal): Promise<ObserverState> {
-    const response = await request(
-        new URL('state', api),
-        token,
-        { accept: 'application/json' },
-        signal,
-    );
-    try {
-        return parseState(await response.json());
-    } catch (error) {
-        if (signal.aborted) {
-            throw error;
+function loadState(token: string, signal: AbortSignal): Promise<ObserverState> {
+    return withDeadline(signal, async (timely) => {
+        const accept = { accept: 'application/json' };
+        const response = await request(new URL('state', api), token, accept, timely);
+        try {
+            return parseState(await response.json());
+        } catch (error) {
+            if (timely.aborted) {
+                throw error;
+            }
+            throw new RequestFailure(
+                'refused',
+                error instanceof UnexpectedAnswer
+                    ? error.message
+                    : "The server's answer is not JSON.",
+            );
         }
-        throw new RequestFailure(
-            'refused',
-            error instanceof UnexpectedAnswer ? error.message : "The server's answer is not JSON.",
-        );
-    }
+    });
 }
 
 function open(token: string, events: PageEvents): OpenPage {
@@ -129,7 +129,7 @@ export const prekeysPage: PageDefinition = {
     subject: 'the prekeys observer',
     tokenSetting: 'SHADE_OBSERVER_TOKEN',
     checkToken: async (token) => {
-        await loadState(token, AbortSignal.timeout(15_000));
+        await loadState(token, new AbortController().signal);
     },
     open,
 };

@@ -125,6 +125,7 @@ function StockChart(props: {
             kind="lines"
             starts={bins.starts}
             series={series}
+            windowMs={30 * minute}
             unit="keys"
             format={formatCount}
             emptyText="None in stock"

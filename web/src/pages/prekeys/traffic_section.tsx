@@ -54,6 +54,7 @@ export function TrafficSection({ model }: { model: Model }) {
                     name="fetches"
                     history={history}
                     bins={rates}
+                    windowMs={windowMs}
                     height={150}
                     emptyText="No fetches in this time"
                 />
@@ -64,6 +65,7 @@ export function TrafficSection({ model }: { model: Model }) {
                         name="registrations"
                         history={history}
                         bins={rates}
+                        windowMs={windowMs}
                         height={96}
                         emptyText="None in this time"
                     />
@@ -73,6 +75,7 @@ export function TrafficSection({ model }: { model: Model }) {
                         name="rateLimited"
                         history={history}
                         bins={rates}
+                        windowMs={windowMs}
                         height={96}
                         emptyText="None in this time"
                     />
@@ -84,7 +87,7 @@ export function TrafficSection({ model }: { model: Model }) {
                 explanation="Every bundle carries the signed prekey. Issued: with a one-time key as well. Withheld: a key was kept back because the target's budget was used up or the stock is in its reserve. None left: the stock was empty. Without a one-time key the first message has weaker forward secrecy."
             >
                 <OutcomeFigures model={model} history={history} windowMs={windowMs} />
-                <OutcomeChart bins={outcomes} />
+                <OutcomeChart bins={outcomes} windowMs={windowMs} />
             </Panel>
         </Section>
     );
@@ -98,10 +101,11 @@ function RateChart(props: {
     name: 'fetches' | 'registrations' | 'rateLimited';
     history: CurrentHistory;
     bins: Bins;
+    windowMs: number;
     height: number;
     emptyText: string;
 }) {
-    const { bins, name, label, colour } = props;
+    const { bins, name, label, colour, windowMs } = props;
     const { series, unit } = useMemo(() => {
         const perSecond = bins.values[name].map((value) =>
             value === null ? null : (value * second) / bins.binMs,
@@ -119,6 +123,7 @@ function RateChart(props: {
             kind="lines"
             starts={bins.starts}
             series={series}
+            windowMs={windowMs}
             unit={unit}
             format={formatAxisRate}
             emptyText={props.emptyText}
@@ -161,14 +166,14 @@ function OutcomeFigures(props: { model: Model; history: CurrentHistory; windowMs
                 label="None left"
                 value={formatPercent(exhausted, whole)}
                 unit={`${formatCount(counters.exhausted)} since start`}
-                tone={exhausted > 0 ? 'warning' : 'plain'}
+                tone={exhausted > whole / 100 ? 'warning' : 'plain'}
                 testId="outcome-exhausted"
             />
         </Figures>
     );
 }
 
-function OutcomeChart({ bins }: { bins: Bins }) {
+function OutcomeChart({ bins, windowMs }: { bins: Bins; windowMs: number }) {
     const series = useMemo<Series[]>(
         () => [
             { key: 'issued', label: 'Issued', colour: 1, values: bins.values.issued },
@@ -183,6 +188,7 @@ function OutcomeChart({ bins }: { bins: Bins }) {
             kind="stacked"
             starts={bins.starts}
             series={series}
+            windowMs={windowMs}
             unit={`per ${bins.binMs / second} s`}
             format={formatCount}
             emptyText="No bundles in this time"

@@ -12,6 +12,8 @@ namespace nave::net {
 namespace {
 
 constexpr std::size_t kContentLengthDigitsMax = 18;  // fits 63 bits
+// A request line is its target and little else.
+constexpr std::size_t kLineBesidesTarget = 64;
 
 std::string_view trim_blanks(std::string_view text) {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
@@ -95,12 +97,13 @@ HeadParser::Status HeadParser::parse(std::string_view bytes, const HeadLimits& l
         const auto newline =
             static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data());
         const std::size_t end = newline - 1;  // of the line's content
-        if (newline == line_begin_ || bytes[end] != '\r') {
-            error_ = HeadError::malformed;
+        // Before anything else, so that the outcome does not depend on how the bytes were cut.
+        error_ = too_large(bytes.substr(0, newline + 1), limits);
+        if (error_ != HeadError::none) {
             return Status::failed;
         }
-        if (newline >= limits.head_bytes_max) {
-            error_ = too_large(bytes.substr(0, newline + 1), limits);
+        if (newline == line_begin_ || bytes[end] != '\r') {
+            error_ = HeadError::malformed;
             return Status::failed;
         }
         const bool is_empty = end == line_begin_;
@@ -138,12 +141,12 @@ bool HeadParser::refuse(HeadError error) {
 }
 
 HeadError HeadParser::too_large(std::string_view bytes, const HeadLimits& limits) const {
-    if (!have_request_line_) {
-        // The method is short; a long first line is a long target.
-        const std::size_t line = bytes.size() - line_begin_;
-        if (line > limits.target_bytes_max + 64) {
-            return HeadError::target_too_long;
-        }
+    std::string_view line = bytes.substr(line_begin_);
+    if (line.ends_with('\n')) {
+        line.remove_suffix(1);
+    }
+    if (!have_request_line_ && line.size() > limits.target_bytes_max + kLineBesidesTarget) {
+        return HeadError::target_too_long;
     }
     return bytes.size() > limits.head_bytes_max ? HeadError::head_too_large : HeadError::none;
 }

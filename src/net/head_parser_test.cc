@@ -252,6 +252,12 @@ TEST(HeadParser, Limits) {
     EXPECT_EQ(parse("GET /" + std::string(8191, 'a') + " HTTP/1.1\r\nHost: h\r\n\r\n").status,
               Status::done);
 
+    for (const std::string& text :
+         {"GET /" + std::string(9000, 'a') + "\n", "GET /" + std::string(9000, 'a') + "\r\n"}) {
+        EXPECT_EQ(parse(text).error, HeadError::target_too_long)
+            << "as when the bytes come one by one";
+    }
+
     std::string headers;
     for (int i = 0; i < 63; ++i) {
         headers += "X: y\r\n";

@@ -15,10 +15,10 @@ std::optional<ListenAddress> parse_listen_address(std::string_view text) {
     const std::string_view digits = text.substr(colon + 1);
     if (host.starts_with('[') && host.ends_with(']')) {
         host = host.substr(1, host.size() - 2);
-        if (!host.contains(':')) {
+        if (!host.contains(':') || host.find_first_of("[]") != std::string_view::npos) {
             return std::nullopt;
         }
-    } else if (host.contains(':') || host.contains('[')) {
+    } else if (host.find_first_of(":[]") != std::string_view::npos) {
         return std::nullopt;  // an IPv6 address needs brackets, or its last group looks like a port
     }
     const bool is_number = !digits.empty() && digits.size() <= 5 &&

@@ -24,8 +24,9 @@ TEST(ListenAddress, ReadsHostAndPort) {
         EXPECT_EQ(parsed->host, host);
         EXPECT_EQ(parsed->port, port);
     }
-    for (const std::string_view text : {"", "80", "h", "h:", "h:x", "h:-1", "h:65536", "h:99999999",
-                                        "::1:80", "[::1]", "[h]:80", "[::1:80", "h:80 ", "h:+80"}) {
+    for (const std::string_view text :
+         {"", "80", "h", "h:", "h:x", "h:-1", "h:65536", "h:99999999", "::1:80", "[::1]", "[h]:80",
+          "[::1:80", "h]:80", "[[::1]]:80", "h:80 ", "h:+80"}) {
         EXPECT_FALSE(parse_listen_address(text)) << text;
     }
 }

@@ -5,7 +5,6 @@
 #include "runtime/log.h"
 #include "runtime/loop.h"
 
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
@@ -19,7 +18,6 @@ nave::net::Response healthz(const nave::net::Request& /*request*/) {
 
 int main(int argc, char** argv) {
     using namespace nave;
-    std::signal(SIGPIPE, SIG_IGN);
     Loop loop;
     const SystemClock clock;
     SystemEntropy entropy;

@@ -380,8 +380,10 @@ void Connection::respond(const Routed& routed, Response response) {
     const bool is_head = routed.method == Method::head;
     const bool streams = response.stream != nullptr;
     const bool writes_body = has_body(response.status) && !is_head;
-    closing_ = closing_ || response.close || !routed.keep_alive || core_->draining ||
-               (streams && routed.is_http_1_0);
+    const bool we_close = response.close || core_->draining;
+    closing_ = closing_ || we_close || !routed.keep_alive || (streams && routed.is_http_1_0);
+    // A client that did not ask for it may be sending its next request already.
+    linger_ = linger_ || (we_close && routed.keep_alive);
     const std::string_view body =
         response.fixed_body.empty() ? std::string_view(response.body) : response.fixed_body;
     HeadOptions options;

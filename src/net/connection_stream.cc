@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <exception>
 #include <iterator>
 #include <utility>
 
@@ -54,7 +55,12 @@ void Connection::start_stream(Response& response, bool chunked) {
     stream_chunked_ = chunked;
     auto stream = std::make_shared<Stream>(*this);
     stream_ = stream.get();
-    response.stream(std::move(stream));
+    try {
+        response.stream(std::move(stream));
+    } catch (const std::exception& e) {
+        core_->logger.error("stream failed", {{"error", std::string_view(e.what())}});
+        stream_abort();
+    }
 }
 
 bool Connection::stream_write(std::string_view bytes) {

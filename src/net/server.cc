@@ -44,8 +44,10 @@ IpAddress to_ip(const asio::ip::address& address) {
     return IpAddress(v6.to_bytes());
 }
 
-bool is_out_of_resources(int error) {
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+// The connection went away before it was accepted; anything else is the listener's own trouble,
+// such as having run out of descriptors.
+bool concerns_one_connection(int error) {
+    return error == ECONNABORTED || error == EPROTO || error == EINTR;
 }
 
 std::unexpected<Error> listen_failure(std::string_view address, const error_code& error) {
@@ -179,11 +181,10 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
                 admit(fd, endpoint);
             } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
                 break;
-            } else if (is_out_of_resources(errno)) {
+            } else if (!concerns_one_connection(errno)) {
                 back_off(errno);
                 return;
             }
-            // Anything else concerns the one connection that went away before it was accepted.
         }
         wait_for_clients();
     }

@@ -125,9 +125,12 @@ void ServerCore::schedule_flush(Connection& connection) {
 }
 
 void ServerCore::flush_scheduled() {
-    refresh_time();
     std::vector<boost::intrusive_ptr<Connection>> batch;
     batch.swap(unflushed_);
+    if (is_shut_down) {
+        return;  // everything is closed, and the clock may be gone
+    }
+    refresh_time();
     for (const auto& connection : batch) {
         connection->run_scheduled_flush();
     }

@@ -230,6 +230,17 @@ TEST_F(ServerProtocolTest, PersistenceByVersion) {
     }
 }
 
+TEST_F(ServerProtocolTest, AClosingServerDoesNotResetWhoIsStillSending) {
+    Client client(server->port());
+    client.send("GET /bye HTTP/1.1\r\nHost: h\r\n\r\n");
+    settle();
+    client.send(kHello);  // sent before the answer was read
+    settle();
+    EXPECT_EQ(next_reply(client).body, "bye");
+    EXPECT_TRUE(closes(client));
+    EXPECT_FALSE(client.was_reset);
+}
+
 TEST_F(ServerProtocolTest, HalfClosedClientsAreStillAnswered) {
     Client client(server->port());
     client.send(post("/echo", "last words"));

@@ -211,6 +211,22 @@ TEST_F(ServerStreamTest, AStreamCallbackThatAbortsIsSafe) {
     EXPECT_EQ(server->stats().connections, 0U);
 }
 
+TEST_F(ServerStreamTest, AStreamCallbackThatThrowsIsLogged) {
+    router.add(Method::get, "/throw", SyncHandler([](const Request&) {
+                   Response response(200, "text/plain", "");
+                   response.stream = [](const std::shared_ptr<ResponseStream>&) {
+                       throw std::runtime_error("no stream");
+                   };
+                   return response;
+               }));
+    Client client(server->port());
+    client.send("GET /throw HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(closes(client));
+    ASSERT_EQ(log->lines.size(), 1U);
+    EXPECT_NE(log->lines[0].find("no stream"), std::string::npos);
+    EXPECT_EQ(ask(kHello).body, "hello");
+}
+
 TEST_F(ServerStreamTest, EventsReachEveryReader) {
     SseChannel channel;
     router.add(Method::get, "/events", SyncHandler([&channel](const Request& request) {

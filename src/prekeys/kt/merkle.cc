@@ -107,6 +107,19 @@ Result<Frontier> Frontier::load(std::uint64_t size, const NodeReader& reader) {
     return frontier;
 }
 
+Result<Frontier> Frontier::from_peaks(std::uint64_t size, std::vector<Hash> peaks) {
+    if (size > kTreeSizeMax) {
+        return bad_range();
+    }
+    if (peaks.size() != static_cast<std::size_t>(std::popcount(size))) {
+        return fail(Code::internal, "kt.nodes", "The stored tree is damaged.");
+    }
+    Frontier frontier;
+    frontier.peaks_ = std::move(peaks);
+    frontier.size_ = size;
+    return frontier;
+}
+
 std::vector<Node> Frontier::append(const Hash& leaf) {
     CHECK(size_ < kTreeSizeMax, "the log is full");
     std::vector<Node> completed = {{.id = {.level = 0, .index = size_}, .hash = leaf}};

@@ -49,14 +49,19 @@ class Frontier {
     // Errors: whatever the reader returns; Code::internal "kt.nodes" when it returns too few.
     [[nodiscard]] static Result<Frontier> load(std::uint64_t size, const NodeReader& reader);
 
+    // From peaks() of an earlier one. Error Code::internal "kt.nodes" when their number does not
+    // fit the size.
+    [[nodiscard]] static Result<Frontier> from_peaks(std::uint64_t size, std::vector<Hash> peaks);
     // The nodes that become complete: the leaf itself, then upwards.
     [[nodiscard]] std::vector<Node> append(const Hash& leaf);
     [[nodiscard]] Hash root() const;
     [[nodiscard]] std::uint64_t size() const { return size_; }
+    // Roots of the maximal complete subtrees, left to right: all that an append needs.
+    [[nodiscard]] const std::vector<Hash>& peaks() const { return peaks_; }
 
   private:
     std::uint64_t size_ = 0;
-    std::vector<Hash> peaks_;  // roots of the maximal complete subtrees, left to right
+    std::vector<Hash> peaks_;
 };
 
 // Errors of both: Code::invalid "kt.range" when the arguments name no proof, and those of load().

@@ -130,6 +130,22 @@ TEST(Merkle, FrontierLoadsAndGoesOnAtEverySize) {
     }
 }
 
+TEST(Merkle, FrontierResumesFromItsPeaks) {
+    Frontier frontier;
+    for (std::uint64_t size = 0; size < kSizes; ++size) {
+        auto resumed = Frontier::from_peaks(size, frontier.peaks());
+        ASSERT_TRUE(resumed);
+        EXPECT_EQ(resumed->size(), size);
+        EXPECT_EQ(resumed->root(), log().roots[size]);
+        static_cast<void>(resumed->append(log().leaves[size]));
+        EXPECT_EQ(resumed->root(), log().roots[size + 1]);
+        frontier = std::move(*resumed);
+    }
+    EXPECT_EQ(Frontier::from_peaks(3, std::vector<Hash>(1)).error().id, "kt.nodes");
+    EXPECT_EQ(Frontier::from_peaks(0, std::vector<Hash>(1)).error().id, "kt.nodes");
+    EXPECT_EQ(Frontier::from_peaks(UINT64_MAX, {}).error().id, "kt.range");
+}
+
 TEST(Merkle, EveryInclusionProofVerifiesAndOnlyForItsLeafAndTree) {
     for (std::uint64_t size = 1; size <= kSizes; ++size) {
         for (std::uint64_t index = 0; index < size; ++index) {

@@ -5,8 +5,9 @@
 // waits for the client to read or for a coroutine, so a client cannot queue work. Closing is
 // idempotent and drops the server's reference; callbacks that are still queued see Phase::closed.
 //
-// Implemented in connection.cc (reading, writing, closing), connection_requests.cc (requests and
-// responses) and connection_stream.cc (unfinished responses).
+// Implemented in connection.cc (reading, writing, closing), connection_requests.cc (from bytes to
+// handlers), connection_responses.cc (from responses to bytes) and connection_stream.cc (unfinished
+// responses).
 #pragma once
 
 #include "net/chunked_body.h"
@@ -116,6 +117,8 @@ class Connection final
     static void finish(const std::shared_ptr<Exchange>& exchange, const std::exception_ptr& thrown,
                        Response response);
     void answer(const Exchange& exchange, Response response);
+
+    // connection_responses.cc
     [[nodiscard]] Response answer_unrouted(const Routed& routed, const Request& request) const;
     void respond(const Routed& routed, Response response);
     void refuse(const Routed& routed, const Error& error);

@@ -118,7 +118,9 @@ function parseResponse(bytes) {
         const colon = line.indexOf(':');
         headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
     }
-    return new HttpResponse(Number(statusLine.split(' ')[1]), headers, bytes.subarray(split.bodyAt));
+    const end = split.bodyAt + Number(headers['content-length'] ?? bytes.length);
+    const body = bytes.subarray(split.bodyAt, end);
+    return new HttpResponse(Number(statusLine.split(' ')[1]), headers, body);
 }
 
 // A reader of server-sent events. `next(predicate)` resolves with the first event from the read

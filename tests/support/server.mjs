@@ -4,6 +4,7 @@ import { execFile, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const kRoot = fileURLToPath(new URL('../..', import.meta.url));
@@ -19,7 +20,7 @@ export const temporaryDirectory = (label = 'nave') =>
 // The caller's environment without anything that would configure the server.
 export function cleanEnvironment(extra = {}) {
     const kept = Object.entries(process.env).filter(
-        ([name]) => !/^(SHADE_|NAVE_(?!BIN)|DATABASE_URL|REDIS_URL|PORT$|BROKER_)/.test(name),
+        ([name]) => !/^(SHADE_|NAVE_|DATABASE_URL|REDIS_URL|PORT$|BROKER_)/.test(name),
     );
     return { ...Object.fromEntries(kept), ...extra };
 }
@@ -61,8 +62,11 @@ export function runCommand(args, { env = {}, deadlineMs = 60_000, cwd } = {}) {
     });
 }
 
+// Servers that a failed test left behind must not outlive the file, nor keep it from ending.
 const running = new Set();
-process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+const killAll = () => running.forEach((child) => child.kill('SIGKILL'));
+process.on('exit', killAll);
+after(killAll);
 
 export class Server {
     // `services` empty serves all. `env` holds the settings; `args` goes at the end of the command.

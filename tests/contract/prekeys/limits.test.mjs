@@ -44,6 +44,18 @@ function expectLimited(response) {
 onEachStore(
     'limits by client address',
     (context) => {
+        // A hundred requests at once under these addresses are limited as one client.
+        const expectOneClient = async (target, addressOf) => {
+            const answers = await Promise.all(
+                Array.from({ length: 100 }, (_, i) =>
+                    from(context.api, addressOf(i)).identityOf(target.address),
+                ),
+            );
+            const served = answers.filter(({ status }) => status === 200).length;
+            assert.ok(served >= 60 && served < 80, `${served} of 100 were served`);
+            answers.filter(({ status }) => status !== 200).forEach(expectLimited);
+        };
+
         test('five registrations an hour', async () => {
             const ip = freshIp();
             for (let i = 0; i < 5; i += 1) {
@@ -63,40 +75,49 @@ onEachStore(
                 () => api.checkDigest(target.address, target.digest()),
                 () => api.request('HEAD', `/v1/keys/bundle/${target.address}`),
             ];
-            for (let i = 0; i < 50; i += 1) {
-                assert.equal((await kinds[i % kinds.length]()).status, 200);
-            }
             const claims = (count) =>
                 Array.from({ length: count }, () => ({
                     address: target.address,
                     claimId: claimId(),
                 }));
-            expectOutcome(await api.claim(claims(5)), 200);
-            expectLimited(await api.claim(claims(50)));
-            for (let i = 0; i < 5; i += 1) {
-                expectOutcome(await api.bundle(target.address), 200);
+            // One token comes back a second, so a slow run may do a little more.
+            const start = Date.now();
+            const allowed = () => 60 + 1 + Math.ceil((Date.now() - start) / 1000);
+            expectOutcome(await api.claim(claims(50)), 200);
+            let done = 50;
+            let refusal;
+            while (!refusal) {
+                const response = await kinds[done % kinds.length]();
+                if (response.status === 429) {
+                    refusal = response;
+                } else {
+                    assert.equal(response.status, 200);
+                    done += 1;
+                    assert.ok(done <= allowed(), `${done} fetches were served`);
+                }
             }
-            const seconds = expectLimited(await api.bundle(target.address));
-            assert.ok(seconds <= 2);
-            expectLimited(await api.identityOf(target.address));
+            assert.ok(done >= 60, `only ${done} fetches were served`);
+            assert.ok(Number(refusal.headers['retry-after']) <= 2);
+            if (refusal.bytes.length > 0) {
+                expectLimited(refusal);
+            }
+            expectLimited(await api.claim(claims(50)));
             expectOutcome(await from(context.api).bundle(target.address), 200);
         });
 
         test('unknown addresses count as well, so that nobody can list addresses quickly', async () => {
             const api = from(context.api);
-            for (let i = 0; i < 60; i += 1) {
-                expectError(await api.bundle(`guess-${i}:1`), 404, 'SHADE_NOT_FOUND');
-            }
-            expectLimited(await api.bundle('guess-60:1'));
+            const guesses = await Promise.all(
+                Array.from({ length: 100 }, (_, i) => api.bundle(`guess-${i}:1`)),
+            );
+            const answered = guesses.filter(({ status }) => status === 404);
+            assert.ok(answered.length >= 60 && answered.length < 80, `${answered.length} answered`);
+            guesses.filter(({ status }) => status !== 404).forEach(expectLimited);
         });
 
         test('an IPv6 /64 is one client', async () => {
             const target = await registered(context.api);
-            const inside = (i) => from(context.api, `2001:db8:7:1::${i.toString(16)}`);
-            for (let i = 1; i <= 60; i += 1) {
-                expectOutcome(await inside(i).identityOf(target.address), 200);
-            }
-            expectLimited(await inside(4711).identityOf(target.address));
+            await expectOneClient(target, (i) => `2001:db8:7:1::${(i + 1).toString(16)}`);
             expectOutcome(
                 await from(context.api, '2001:db8:7:2::1').identityOf(target.address),
                 200,
@@ -106,23 +127,14 @@ onEachStore(
         test('an IPv4 address and its IPv6 mapping are one client', async () => {
             const target = await registered(context.api);
             const ip = freshIp();
-            for (let i = 0; i < 60; i += 1) {
-                const spelled = i % 2 === 0 ? ip : `::ffff:${ip}`;
-                expectOutcome(await from(context.api, spelled).identityOf(target.address), 200);
-            }
-            expectLimited(await from(context.api, ip).identityOf(target.address));
+            await expectOneClient(target, (i) => (i % 2 === 0 ? ip : `::ffff:${ip}`));
         });
 
         test('only the entry the trusted proxy added is believed', async () => {
             const target = await registered(context.api);
             const ip = freshIp();
             // The client invents what stands to the left of its own address.
-            for (let i = 0; i < 60; i += 1) {
-                const api = from(context.api, `${freshIp()}, ${ip}`);
-                expectOutcome(await api.identityOf(target.address), 200);
-            }
-            const again = from(context.api, `${freshIp()}, ${ip}`);
-            expectLimited(await again.identityOf(target.address));
+            await expectOneClient(target, () => `${freshIp()}, ${ip}`);
         });
 
         test('failed signatures of one client are limited, others go on', async () => {
@@ -377,14 +389,16 @@ onEachStore(
             expectLimited(await from(context.api).replenish(target, {}));
         });
 
-        test('a claim for more targets than the burst can be is refused for good', async () => {
+        test('a claim for more targets than the bucket holds costs a whole bucket', async () => {
             const target = await registered(context.api, {}, { oneTime: 2 });
             const claims = Array.from({ length: 6 }, () => ({
                 address: target.address,
                 claimId: claimId(),
             }));
-            const response = await from(context.api).claim(claims);
-            assert.ok([400, 422, 429].includes(response.status), response.text);
+            const api = from(context.api);
+            expectOutcome(await api.claim(claims), 200);
+            expectLimited(await api.identityOf(target.address));
+            expectLimited(await api.claim(claims));
         });
     },
     {

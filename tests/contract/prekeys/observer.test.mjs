@@ -27,6 +27,12 @@ function checkEvent(event) {
 onEachStore(
     'observer',
     (context) => {
+        // Wrong tokens are counted by client address; these come from elsewhere.
+        let intruders = 0;
+        const intruder = () => {
+            intruders += 1;
+            return context.api.with({ 'X-Forwarded-For': `203.0.113.${intruders}` });
+        };
         const state = async () =>
             expectOutcome(await context.api.request('GET', kState, { headers: kBearer }), 200);
         const watch = (headers = {}) =>
@@ -42,7 +48,7 @@ onEachStore(
                 { Authorization: `Bearer ${kToken.slice(0, -1)}` },
             ]) {
                 expectError(
-                    await context.api.request('GET', kState, { headers }),
+                    await intruder().request('GET', kState, { headers }),
                     401,
                     'SHADE_UNAUTHORIZED',
                     JSON.stringify(headers),
@@ -50,7 +56,7 @@ onEachStore(
             }
             // A query token is for streams only.
             expectError(
-                await context.api.request('GET', `${kState}?token=${kToken}`),
+                await intruder().request('GET', `${kState}?token=${kToken}`),
                 401,
                 'SHADE_UNAUTHORIZED',
             );
@@ -219,14 +225,16 @@ onEachStore(
         });
 
         test('a ticket opens one stream, once', async () => {
-            const post = (headers) => context.api.request('POST', kTicket, { headers });
-            expectError(await post({}), 401, 'SHADE_UNAUTHORIZED');
-            const { ticket, expiresInMs } = expectOutcome(await post(kBearer), 200);
+            expectError(await intruder().request('POST', kTicket), 401, 'SHADE_UNAUTHORIZED');
+            const { ticket, expiresInMs } = expectOutcome(
+                await context.api.request('POST', kTicket, { headers: kBearer }),
+                200,
+            );
             assert.ok(expiresInMs <= 30_000);
             const stream = await context.api.stream(`${kEvents}?ticket=${ticket}`);
             assert.equal(stream.status, 200);
             stream.close();
-            const again = await context.api.stream(`${kEvents}?ticket=${ticket}`);
+            const again = await intruder().stream(`${kEvents}?ticket=${ticket}`);
             assert.equal(again.status, 401);
         });
 
@@ -234,7 +242,7 @@ onEachStore(
             const stream = await context.api.stream(`${kEvents}?token=${kToken}`);
             assert.equal(stream.status, 200);
             stream.close();
-            const wrong = await context.api.stream(`${kEvents}?token=wrong-wrong-wrong-wrong`);
+            const wrong = await intruder().stream(`${kEvents}?token=wrong-wrong-wrong-wrong`);
             assert.equal(wrong.status, 401);
             const all = context.server.lines.map(({ text }) => text).join('\n');
             assert.ok(!all.includes(kToken), 'the token is in the log');
@@ -320,7 +328,13 @@ onEachStore(
             assert.equal(boot.counters.registered, 0, 'counters start with the process');
         });
     },
-    { env: { ...kUnlimited, SHADE_OBSERVER_TOKEN: kToken } },
+    {
+        env: {
+            ...kUnlimited,
+            SHADE_OBSERVER_TOKEN: kToken,
+            SHADE_TRUSTED_PROXIES: '127.0.0.1/32',
+        },
+    },
 );
 
 onEachStore(

@@ -27,19 +27,21 @@ std::shared_ptr<Completions> Completions::create(Loop& loop) {
 Completions::Completions(Loop& loop) : loop_(loop), timer_(std::make_unique<Timer>(loop)) {}
 
 Completions::~Completions() {
-    // Callers that will never be resumed: the loop is gone. Their frames go with the operations.
+    // Callers that will never be resumed, because the loop is gone. Their frames go with `resume`,
+    // and hold the operation themselves, so that it would not go by itself.
     while (oldest_ != nullptr) {
+        const auto abandoned_caller = std::move(oldest_->resume);
         unlink(*oldest_);
     }
 }
 
 Task<Result<void>> Completions::wait(OperationPtr operation) {
     return asio::async_initiate<const asio::use_awaitable_t<LoopExecutor>&, void(Result<void>)>(
-        [self = shared_from_this(), operation = std::move(operation)](auto handler) {
+        [this, operation = std::move(operation)](auto handler) {
             if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) {
                 // Weak: the slot belongs to the very caller that the operation keeps.
                 slot.assign([waiting = std::weak_ptr(operation),
-                             weak = std::weak_ptr(self)](asio::cancellation_type) {
+                             weak = weak_from_this()](asio::cancellation_type) {
                     const OperationPtr cancelled = waiting.lock();
                     if (const auto all = weak.lock(); all && cancelled) {
                         all->cancel(cancelled);
@@ -47,8 +49,8 @@ Task<Result<void>> Completions::wait(OperationPtr operation) {
                 });
             }
             operation->resume = std::move(handler);
-            self->link(operation);
-            self->arm();
+            link(operation);
+            arm();
         },
         asio::use_awaitable_t<LoopExecutor>());
 }

@@ -112,10 +112,11 @@ TEST_P(Migrations, ChangeNothingWhenOneFails) {
     EXPECT_TRUE(apply(first_of(2)));
 }
 
-TEST_P(Migrations, MayStartOnSeveralNodesAtOnce) {
-    if (GetParam() == Store::memory) {
-        GTEST_SKIP() << "nobody else can open it";
-    }
+class SharedMigrations : public Migrations {};
+INSTANTIATE_TEST_SUITE_P(Stores, SharedMigrations, testing::Values(Store::file, Store::postgres),
+                         name_of);
+
+TEST_P(SharedMigrations, MayStartOnSeveralNodesAtOnce) {
     std::vector<std::unique_ptr<Database>> nodes;
     for (int i = 0; i < 4; ++i) {
         nodes.push_back(another());

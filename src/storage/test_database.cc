@@ -44,28 +44,41 @@ std::string name_of(const testing::TestParamInfo<Store>& info) {
     return "Unknown";
 }
 
+void DatabaseTest::require(Store store) {
+    if (store == Store::postgres && !shared_server()) {
+        std::cerr << "*** NOT TESTED ON POSTGRESQL: " << shared_server().error() << '\n';
+        ASSERT_FALSE(PostgresServer::required()) << shared_server().error();
+        GTEST_SKIP() << shared_server().error();
+    }
+}
+
 void DatabaseTest::use(Store store, Options options) {
+    require(store);
+    if (IsSkipped() || HasFatalFailure()) {
+        return;
+    }
+    address_ = make_address(store, "test");
+    database_ = another(options);
+    ASSERT_TRUE(database_);
+}
+
+Address DatabaseTest::make_address(Store store, const std::string& name) {
     switch (store) {
         case Store::memory:
-            address_ = SqliteAddress{":memory:"};
-            break;
+            return SqliteAddress{":memory:"};
         case Store::file:
-            address_ = SqliteAddress{directory_ / "test.db"};
-            break;
-        case Store::postgres: {
-            const auto& server = shared_server();
-            if (!server) {
-                std::cerr << "*** NOT TESTED ON POSTGRESQL: " << server.error() << '\n';
-                ASSERT_FALSE(PostgresServer::required()) << server.error();
-                GTEST_SKIP() << server.error();
-            }
-            address_ = PostgresAddress{Secret((*server)->create_database())};
-            break;
-        }
+            return SqliteAddress{directory_ / (name + ".db")};
+        case Store::postgres:
+            return PostgresAddress{Secret(shared_server().value()->create_database())};
     }
-    auto opened = open(loop_, logger_, *address_, options);
-    ASSERT_TRUE(opened) << opened.error().message << " " << opened.error().detail;
-    database_ = std::move(*opened);
+    return SqliteAddress{":memory:"};
+}
+
+std::unique_ptr<Database> DatabaseTest::fresh(Store store, const std::string& name,
+                                              Options options) {
+    auto opened = open(loop_, logger_, make_address(store, name), options);
+    EXPECT_TRUE(opened) << opened.error().message << " " << opened.error().detail;
+    return opened ? std::move(*opened) : nullptr;
 }
 
 std::unique_ptr<Database> DatabaseTest::another(Options options) {

@@ -77,10 +77,16 @@ T run(Loop& loop, Task<T> task) {
 enum class Store : std::uint8_t { memory, file, postgres };
 [[nodiscard]] std::string name_of(const testing::TestParamInfo<Store>& info);
 
-// An empty database of `store`, alone in it. Skips or fails the test when the store is not there.
+// An empty database of `store`, alone in it.
 class DatabaseTest : public testing::Test {
   protected:
+    [[nodiscard]] Address make_address(Store store, const std::string& name);
+    // Skips or fails the test when the store is not there.
+    void require(Store store);
     void use(Store store, Options options = Options());
+    // Another empty database, `name` telling files apart.
+    [[nodiscard]] std::unique_ptr<Database> fresh(Store store, const std::string& name,
+                                                  Options options = Options());
     // Another handle on the same database; not for Store::memory.
     [[nodiscard]] std::unique_ptr<Database> another(Options options = Options());
     [[nodiscard]] Address address() const { return *address_; }

@@ -167,9 +167,10 @@ Result<const PreparedStatement*> Connection::prepared(std::string_view sql,
     if (const PreparedStatement* known = statements_.find(sql, params)) {
         return known;
     }
+    std::vector<Param::Kind> kinds = statements_.kinds_for(sql, params);
     std::vector<Oid> types;
-    for (const Param& param : params) {
-        types.push_back(type_of(param.kind()));
+    for (const Param::Kind kind : kinds) {
+        types.push_back(type_of(kind));
     }
     std::string name = statements_.next_name();
     const std::string text(sql);
@@ -178,7 +179,7 @@ Result<const PreparedStatement*> Connection::prepared(std::string_view sql,
         return lost(sql);
     }
     TRY_VOID(only_result(sql));
-    return &statements_.add(std::move(name), sql, params);
+    return &statements_.add(std::move(name), sql, std::move(kinds));
 }
 
 Result<ResultPtr> Connection::execute(Begin begin, std::string_view sql,

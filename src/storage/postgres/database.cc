@@ -24,8 +24,9 @@ constexpr milliseconds kGrace{1'000};
 // How often one closure is run at most because of deadlocks and serialisation failures.
 constexpr int kAttemptsMax = 8;
 
-// Two closures that keep each other from committing must not meet again in step.
-constexpr milliseconds kRetryWaitMax{20};
+// Two closures that keep each other from committing must not meet again in step: a random wait of
+// at most this before the second run, doubled before each later one.
+constexpr milliseconds kRetryWaitMax{10};
 
 }  // namespace
 
@@ -184,7 +185,8 @@ void PostgresDatabase::serve(Connection& connection, OperationPtr operation,
     }
     while (!attempt(connection, operation)) {
         counters_.retries.fetch_add(1, std::memory_order_relaxed);
-        std::uniform_int_distribution<std::int64_t> spread(0, kRetryWaitMax.count());
+        std::uniform_int_distribution<std::int64_t> spread(0, kRetryWaitMax.count()
+                                                                  << (operation->attempts - 1));
         static_cast<void>(rest(milliseconds(spread(random))));
     }
 }

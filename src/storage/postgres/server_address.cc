@@ -27,6 +27,17 @@ std::string_view password_in(std::string_view url) {
     return authority.substr(colon + 1, at - colon - 1);
 }
 
+// libpq finds out only when it connects. Several hosts may have a port each, or none.
+bool are_ports(std::string_view list) {
+    for (const std::string_view port : split(list, ',')) {
+        const auto number = parse_int(port);
+        if (!number || *number < 1 || *number > 65'535) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void replace_all(std::string& text, std::string_view what, std::string_view by) {
     for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size())) {
         text.replace(at, what.size(), by);
@@ -44,10 +55,13 @@ Result<ServerAddress> ServerAddress::parse(const Secret& url) {
     if (message != nullptr) {
         PQfreemem(message);  // it repeats parts of the URL, perhaps of the password
     }
-    if (!options) {
+    const auto bad_url = [] {
         return fail(Code::invalid, "storage.bad_url",
                     "The database URL is not of the form postgres://user:password@host:port/"
                     "database; special characters in user and password are percent-encoded.");
+    };
+    if (!options) {
+        return bad_url();
     }
     ServerAddress address;
     address.url_ = url;
@@ -70,6 +84,9 @@ Result<ServerAddress> ServerAddress::parse(const Secret& url) {
         } else if (keyword == "password") {
             address.passwords_.emplace_back(option->val);
         }
+    }
+    if (!are_ports(port)) {
+        return bad_url();
     }
     if (const std::string_view raw = password_in(text); !raw.empty()) {
         address.passwords_.emplace_back(std::string(raw));

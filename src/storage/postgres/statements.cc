@@ -1,6 +1,7 @@
 #include "storage/postgres/statements.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace nave::storage::postgres {
@@ -11,6 +12,10 @@ constexpr unsigned kInferred = 0;
 constexpr unsigned kBytea = 17;
 constexpr unsigned kInt8 = 20;
 constexpr unsigned kText = 25;
+
+bool compatible(Param::Kind a, Param::Kind b) {
+    return a == b || a == Param::Kind::null || b == Param::Kind::null;
+}
 
 }  // namespace
 
@@ -29,19 +34,38 @@ const PreparedStatement* PreparedStatements::find(std::string_view sql,
     return nullptr;
 }
 
+std::vector<Param::Kind> PreparedStatements::kinds_for(std::string_view sql,
+                                                       std::span<const Param> params) const {
+    std::vector<Param::Kind> kinds;
+    for (const Param& param : params) {
+        kinds.push_back(param.kind());
+    }
+    const auto [first, last] = statements_.equal_range({.at = sql.data(), .size = sql.size()});
+    for (auto entry = first; entry != last; ++entry) {
+        const PreparedStatement& known = *entry->second;
+        if (known.sql != sql || !std::ranges::equal(known.kinds, kinds, compatible)) {
+            continue;
+        }
+        for (std::size_t i = 0; i < kinds.size(); ++i) {
+            kinds[i] = kinds[i] == Param::Kind::null ? known.kinds[i] : kinds[i];
+        }
+    }
+    return kinds;
+}
+
 const PreparedStatement& PreparedStatements::add(std::string name, std::string_view sql,
-                                                 std::span<const Param> params) {
+                                                 std::vector<Param::Kind> kinds) {
     const Place place{.at = sql.data(), .size = sql.size()};
-    const auto [first, last] = statements_.equal_range(place);
-    if (first != last && first->second->sql != sql) {
-        statements_.erase(first, last);  // the address now holds another text
+    for (auto [entry, last] = statements_.equal_range(place); entry != last;) {
+        const PreparedStatement& known = *entry->second;
+        const bool superseded =
+            known.sql != sql || std::ranges::equal(known.kinds, kinds, compatible);
+        entry = superseded ? statements_.erase(entry) : std::next(entry);
     }
     auto statement = std::make_unique<PreparedStatement>();
     statement->name = std::move(name);
     statement->sql = sql;
-    for (const Param& param : params) {
-        statement->kinds.push_back(param.kind());
-    }
+    statement->kinds = std::move(kinds);
     return *statements_.emplace(place, std::move(statement))->second;
 }
 

@@ -29,8 +29,13 @@ class PreparedStatements {
   public:
     [[nodiscard]] const PreparedStatement* find(std::string_view sql,
                                                 std::span<const Param> params) const;
+    // The kinds to prepare `sql` with: those of `params`, and where that is null, those that an
+    // earlier use of the same text had. Otherwise each pattern of nulls would be a statement.
+    [[nodiscard]] std::vector<Param::Kind> kinds_for(std::string_view sql,
+                                                     std::span<const Param> params) const;
+    // Replaces those of the same text that it also serves.
     const PreparedStatement& add(std::string name, std::string_view sql,
-                                 std::span<const Param> params);
+                                 std::vector<Param::Kind> kinds);
     void clear() {
         statements_.clear();
         names_ = 0;

@@ -142,7 +142,7 @@ class ServerProcess {
         }
         health_.step("init-subsystems");
         for (const ServiceEntry* service : options_.services) {
-            auto made = service->make(around_, stores_->of(*service));
+            auto made = co_await service->make(around_, stores_->of(*service));
             if (!made) {
                 co_return StartFailure{kExitSubsystems, std::move(made).error()};
             }

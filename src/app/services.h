@@ -53,7 +53,7 @@ struct ServiceEntry {
     storage::Address (*storage)(const Settings& settings);
     storage::MigrationSet (*migrations)();
     std::span<const std::string_view> tables;
-    Result<RunningService> (*make)(const Surroundings& around, storage::Database& database);
+    Task<Result<RunningService>> (*make)(const Surroundings& around, storage::Database& database);
     // Makes restored rows safe, inside the restore's transaction.
     Result<void> (*after_restore)(storage::Transaction& tx, UnixMillis now);
 };

@@ -27,15 +27,27 @@ storage::Address prekeys_storage(const Settings& settings) {
     return storage::SqliteAddress{std::move(choice.sqlite_path)};
 }
 
-Result<RunningService> make_prekeys(const Surroundings& around, storage::Database& database) {
-    TRY(prekeys::Config config, prekeys::read_config(around.settings));
-    auto module = std::make_unique<prekeys::PrekeysModule>(prekeys::Deps{
-        around.loop, around.clock, around.entropy, around.health, around.metrics, around.workers,
+Task<Result<RunningService>> make_prekeys(const Surroundings& around, storage::Database& database) {
+    const Settings& settings = around.settings;
+    CO_TRY(prekeys::Config config, prekeys::read_config(settings));
+    prekeys::Deps deps{
+        around.loop,
+        around.clock,
+        around.entropy,
+        around.health,
+        around.metrics,
+        around.workers,
         database,
-        around.logger.child("prekeys", parse_log_level(around.settings.text("SHADE_LOG_LEVEL"))),
-        std::move(config), embedded_assets(), std::string(kVersion), around.commit});
+        around.logger.child("prekeys", parse_log_level(settings.text("SHADE_LOG_LEVEL"))),
+        std::move(config),
+        prekeys::read_transparency_files(settings, settings.text("NAVE_DATA_DIR")),
+        embedded_assets(),
+        std::string(kVersion),
+        around.commit};
+    CO_TRY(auto module, co_await prekeys::PrekeysModule::create(std::move(deps)));
     const net::Router* router = &module->router();
-    return RunningService{std::move(module), router};
+    RunningService running{std::move(module), router};
+    co_return running;
 }
 
 const ServiceEntry kServices[] = {

@@ -155,6 +155,17 @@ constexpr Setting kSettings[] = {
      .description = "Bearer token for bundle fetches when SHADE_BUNDLE_ACCESS is token.",
      .secret = true,
      .length_min = 16},
+    {.name = "SHADE_KT_KEY_FILE",
+     .type = SettingType::path,
+     .description = "Seed of the key-transparency log's keys; made at the first start. Nodes that "
+                    "share a database share this file. Default: shade-kt.key in the data "
+                    "directory."},
+    {.name = "SHADE_KT_CHECKPOINT_FILE",
+     .type = SettingType::path,
+     .description = "Where the last signed checkpoint is kept, to notice a database that fell "
+                    "back. Default: shade-kt.checkpoint in the data directory."},
+    {.name = "SHADE_KT_ORIGIN",
+     .description = "Name of the log in its checkpoints. Default: made from its key."},
     {.name = "SHADE_METRICS_TOKEN",
      .description = "Bearer token that /metrics asks for; open when unset.",
      .secret = true,
@@ -229,6 +240,18 @@ Result<Config> read_config(const Settings& s) {
                         config.refill_to, config.store.one_time_max));
     }
     return config;
+}
+
+TransparencyFiles read_transparency_files(const Settings& s, std::string_view data_dir) {
+    TransparencyFiles files{s.text("SHADE_KT_KEY_FILE"), s.text("SHADE_KT_CHECKPOINT_FILE"),
+                            s.text("SHADE_KT_ORIGIN")};
+    if (files.key.empty()) {
+        files.key = fmt::format("{}/shade-kt.key", data_dir);
+    }
+    if (files.checkpoint.empty()) {
+        files.checkpoint = fmt::format("{}/shade-kt.checkpoint", data_dir);
+    }
+    return files;
 }
 
 StorageChoice read_storage(const Settings& s, std::string_view data_dir, const Secret& shared_url) {

@@ -5,6 +5,7 @@
 #include "net/ip.h"
 #include "net/rate_limit.h"
 #include "prekeys/store.h"
+#include "prekeys/transparency.h"
 #include "runtime/log.h"
 #include "runtime/settings.h"
 
@@ -48,6 +49,10 @@ struct Config {
 
 // Reads settings that load_settings() accepted. Errors: combinations that make no sense.
 [[nodiscard]] Result<Config> read_config(const Settings& settings);
+
+// SHADE_KT_*: by default files in the data directory.
+[[nodiscard]] TransparencyFiles read_transparency_files(const Settings& settings,
+                                                        std::string_view data_dir);
 
 // Where the service stores: SHADE_PREKEY_PG_URL, else DATABASE_URL, else the SQLite file.
 struct StorageChoice {

@@ -65,13 +65,14 @@ struct Directory::Buckets {
 };
 
 Directory::Directory(const Config& config, Store& store, WorkerPool& workers, const Clock& clock,
-                     Entropy& entropy, EventSink& events)
+                     Entropy& entropy, EventSink& events, Indexer index_of)
     : config_(config),
       store_(store),
       workers_(workers),
       clock_(clock),
       entropy_(entropy),
       events_(events),
+      index_of_(std::move(index_of)),
       buckets_(std::make_unique<Buckets>(clock, config.limits)) {}
 
 Directory::~Directory() = default;
@@ -181,22 +182,27 @@ Task<Result<EnrolOutcome>> Directory::enrol(Registration upload, std::optional<R
     }
     CO_TRY_VOID(check_subject(*proof, address));
     AcceptedProof proof_accepted = accepted(*proof, upload.identity);
-    // The request proof and every key signature in one hand-over.
-    auto verify = [proof = std::move(*proof),
-                   upload = std::move(upload)]() mutable -> Result<Registration> {
+    struct Verified {
+        Registration upload;
+        kt::AddressIndex index;
+    };
+    // The request proof, every key signature and the log's name in one hand-over.
+    auto verify = [proof = std::move(*proof), upload = std::move(upload),
+                   index_of = index_of_]() mutable -> Result<Verified> {
         if (!verify_proof(proof, upload.identity)) {
             return errors::bad_request_signature();
         }
         TRY_VOID(verify_registration(upload));
-        return std::move(upload);
+        const kt::AddressIndex index = index_of(upload.address);
+        return Verified{std::move(upload), index};
     };
     auto verified = co_await workers_.run(std::move(verify));
     if (!verified) {
         co_return std::unexpected(noted(std::move(verified).error(), address, caller));
     }
-    const Suite suite = verified->identity.suite;
-    auto outcome = co_await store_.enrol(std::move(*verified), std::move(proof_accepted),
-                                         clock_.now(), random_seed(entropy_));
+    const Suite suite = verified->upload.identity.suite;
+    auto outcome = co_await store_.enrol(std::move(verified->upload), std::move(proof_accepted),
+                                         verified->index, clock_.now(), random_seed(entropy_));
     if (!outcome) {
         co_return std::unexpected(noted(std::move(outcome).error(), address, caller));
     }
@@ -420,8 +426,12 @@ Task<Result<ClaimOutcome>> Directory::claim(std::vector<ClaimItem> items,
     co_return outcome;
 }
 
+Result<void> Directory::admit_fetch(const Caller& caller) {
+    return limit(buckets_->fetch_per_ip, caller.client_key, "fetch", caller);
+}
+
 Task<Result<Profile>> Directory::profile(Address address, Caller caller) {
-    CO_TRY_VOID(limit(buckets_->fetch_per_ip, caller.client_key, "fetch", caller));
+    CO_TRY_VOID(admit_fetch(caller));
     CO_TRY(auto profile, co_await store_.profile(address));
     if (!profile) {
         co_return errors::not_found("No identity is registered at this address.");
@@ -430,7 +440,7 @@ Task<Result<Profile>> Directory::profile(Address address, Caller caller) {
 }
 
 Task<Result<bool>> Directory::exists(Address address, Caller caller) {
-    CO_TRY_VOID(limit(buckets_->fetch_per_ip, caller.client_key, "fetch", caller));
+    CO_TRY_VOID(admit_fetch(caller));
     CO_TRY(const auto stored, co_await store_.identity(address));
     co_return stored.has_value();
 }
@@ -447,7 +457,7 @@ Task<Result<void>> Directory::check(Address address, Bytes digest, Caller caller
 Task<Result<CountOutcome>> Directory::count(Address address, std::optional<RequestProof> proof,
                                             Caller caller) {
     if (!proof && config_.public_count) {
-        CO_TRY_VOID(limit(buckets_->fetch_per_ip, caller.client_key, "fetch", caller));
+        CO_TRY_VOID(admit_fetch(caller));
         co_return co_await store_.count(address, std::nullopt, clock_.now());
     }
     CO_TRY(SignedIdentity signer, co_await authenticate(address, std::move(proof), caller));

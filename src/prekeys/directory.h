@@ -15,6 +15,7 @@
 #include "prekeys/upload.h"
 #include "runtime/worker_pool.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,8 +40,10 @@ struct SignedIdentity {
 
 class Directory {
   public:
+    // `index_of` names an address in the transparency log; it runs on the worker pool.
+    using Indexer = std::function<kt::AddressIndex(const Address&)>;
     Directory(const Config& config, Store& store, WorkerPool& workers, const Clock& clock,
-              Entropy& entropy, EventSink& events);
+              Entropy& entropy, EventSink& events, Indexer index_of);
     ~Directory();
 
     // ---- writes of an owner ----
@@ -58,6 +61,8 @@ class Directory {
     // Results in order; nullopt for an unknown address. With a proof the caller is identified.
     Task<Result<ClaimOutcome>> claim(std::vector<ClaimItem> items,
                                      std::optional<RequestProof> proof, Caller caller);
+    // Takes one fetch from the caller's budget, for reads that have no other entry here.
+    [[nodiscard]] Result<void> admit_fetch(const Caller& caller);
     Task<Result<Profile>> profile(Address address, Caller caller);
     Task<Result<bool>> exists(Address address, Caller caller);
     // Error SHADE_DIGEST_MISMATCH when the stored keys are not those the client hashed.
@@ -101,6 +106,7 @@ class Directory {
     const Clock& clock_;
     Entropy& entropy_;
     EventSink& events_;
+    Indexer index_of_;
     std::unique_ptr<Buckets> buckets_;
 };
 

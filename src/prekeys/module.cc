@@ -20,6 +20,7 @@ constexpr std::chrono::milliseconds kHeartbeat{15'000};
 constexpr std::chrono::milliseconds kForget{60'000};
 constexpr std::chrono::milliseconds kHealthCheck{1'000};
 constexpr std::chrono::milliseconds kSnapshotMin{5'000};
+constexpr std::chrono::milliseconds kCheckpoint{1'000};
 // Counting may take at most about a twentieth of the time, however large the tables are.
 constexpr int kSnapshotShare = 20;
 constexpr std::int64_t kLowStockShown = 50;
@@ -46,13 +47,29 @@ std::string boot_id(Entropy& entropy) {
 
 }  // namespace
 
-struct PrekeysModule::Parts {
-    Deps deps;
+// What hears events; made first, because the transparency log reports to it too.
+struct Watchers {
     Pseudonyms pseudonyms;
     ServiceMetrics metrics;
     Observer observer;
     OwnerEvents owner_events;
     Fanout events;
+
+    explicit Watchers(const Deps& deps)
+        : pseudonyms(deps.entropy),
+          metrics(deps.metrics, deps.version, deps.commit),
+          observer(deps.clock, pseudonyms, deps.config.observer_shows_addresses),
+          events({&metrics, &observer, &owner_events}) {}
+};
+
+struct PrekeysModule::Parts {
+    std::unique_ptr<Deps> given;
+    std::unique_ptr<Watchers> watchers;
+    std::unique_ptr<Transparency> transparency;
+    Deps& deps;
+    Observer& observer;
+    OwnerEvents& owner_events;
+    ServiceMetrics& metrics;
     Store store;
     Directory directory;
     StaleCleanup cleanup;
@@ -61,15 +78,20 @@ struct PrekeysModule::Parts {
     net::Router router;
     TaskGroup tasks;
 
-    explicit Parts(Deps d)
-        : deps(std::move(d)),
-          pseudonyms(deps.entropy),
-          metrics(deps.metrics, deps.version, deps.commit),
-          observer(deps.clock, pseudonyms, deps.config.observer_shows_addresses),
-          events({&metrics, &observer, &owner_events}),
+    Parts(std::unique_ptr<Deps> given_in, std::unique_ptr<Watchers> watchers_in,
+          std::unique_ptr<Transparency> transparency_in)
+        : given(std::move(given_in)),
+          watchers(std::move(watchers_in)),
+          transparency(std::move(transparency_in)),
+          deps(*given),
+          observer(watchers->observer),
+          owner_events(watchers->owner_events),
+          metrics(watchers->metrics),
           store(deps.database, deps.config.store),
-          directory(deps.config, store, deps.workers, deps.clock, deps.entropy, events),
-          cleanup(deps.loop, deps.config, store, deps.clock, deps.entropy, events, deps.logger),
+          directory(deps.config, store, deps.workers, deps.clock, deps.entropy, watchers->events,
+                    transparency->indexer()),
+          cleanup(deps.loop, deps.config, store, deps.clock, deps.entropy, watchers->events,
+                  deps.logger),
           observer_auth(deps.config.observer_token.empty()
                             ? nullptr
                             : std::make_unique<ObserverAuth>(deps.config.observer_token, deps.clock,
@@ -81,6 +103,7 @@ struct PrekeysModule::Parts {
                   observer_auth.get(),
                   owner_events,
                   cleanup,
+                  *transparency,
                   deps.health,
                   deps.logger,
                   deps.database,
@@ -95,6 +118,7 @@ struct PrekeysModule::Parts {
         api::add_owner_routes(router, context);
         api::add_operator_routes(router, context);
         api::add_observer_routes(router, context);
+        api::add_transparency_routes(router, context);
         router.observe(
             [this](std::string_view route, net::Method, int status, std::chrono::nanoseconds took) {
                 metrics.on_request(route, status, took);
@@ -126,6 +150,21 @@ struct PrekeysModule::Parts {
         }
     }
 
+    // Signs the tree soon after it grew, so that fetchers rarely wait for a signature.
+    Task<void> sign_checkpoints() {
+        for (;;) {
+            if (!transparency->trouble()) {
+                const auto tree = co_await transparency->latest();
+                if (tree) {
+                    metrics.set_key_transparency(
+                        static_cast<std::int64_t>(tree->size),
+                        static_cast<double>(deps.clock.now() - tree->signed_at) / 1000);
+                }
+            }
+            co_await deps.loop.sleep(kCheckpoint);
+        }
+    }
+
     Task<void> refresh_snapshot() {
         for (;;) {
             const SteadyTime before = deps.clock.steady();
@@ -145,7 +184,20 @@ struct PrekeysModule::Parts {
     }
 };
 
-PrekeysModule::PrekeysModule(Deps deps) : parts_(std::make_unique<Parts>(std::move(deps))) {}
+PrekeysModule::PrekeysModule(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Task<Result<std::unique_ptr<PrekeysModule>>> PrekeysModule::create(Deps deps) {
+    auto given = std::make_unique<Deps>(std::move(deps));
+    auto watchers = std::make_unique<Watchers>(*given);
+    CO_TRY(auto transparency,
+           Transparency::create(given->transparency_files, given->database, given->workers,
+                                given->clock, given->entropy, watchers->events, given->logger));
+    CO_TRY_VOID(co_await transparency->open());
+    auto parts =
+        std::make_unique<Parts>(std::move(given), std::move(watchers), std::move(transparency));
+    co_return std::unique_ptr<PrekeysModule>(new PrekeysModule(std::move(parts)));
+}
+
 PrekeysModule::~PrekeysModule() = default;
 
 const net::Router& PrekeysModule::router() const {
@@ -161,6 +213,7 @@ void PrekeysModule::start() {
     parts_->tasks.spawn("storage watch", parts_->watch_storage());
     parts_->tasks.spawn("forget expired", parts_->forget_expired());
     parts_->tasks.spawn("snapshot", parts_->refresh_snapshot());
+    parts_->tasks.spawn("checkpoints", parts_->sign_checkpoints());
     parts_->tasks.spawn("stale cleanup", parts_->cleanup.run());
 }
 

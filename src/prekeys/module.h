@@ -6,6 +6,7 @@
 #include "net/router.h"
 #include "net/static_files.h"
 #include "prekeys/config.h"
+#include "prekeys/transparency.h"
 #include "runtime/health.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
@@ -31,6 +32,7 @@ struct Deps {
     storage::Database& database;
     Logger logger;
     Config config;
+    TransparencyFiles transparency_files;
     std::span<const net::Asset> assets;
     std::string version;
     std::string commit;
@@ -38,7 +40,8 @@ struct Deps {
 
 class PrekeysModule final : public Module {
   public:
-    explicit PrekeysModule(Deps deps);
+    // Reads or makes the transparency keys and checks the log: errors "prekeys.kt_*".
+    [[nodiscard]] static Task<Result<std::unique_ptr<PrekeysModule>>> create(Deps deps);
     ~PrekeysModule() override;
 
     [[nodiscard]] std::string_view name() const override { return "prekeys"; }
@@ -49,6 +52,7 @@ class PrekeysModule final : public Module {
 
   private:
     struct Parts;
+    explicit PrekeysModule(std::unique_ptr<Parts> parts);
     std::unique_ptr<Parts> parts_;
 };
 

@@ -5,6 +5,7 @@
 // for outcomes the protocol names, storage.* when the database fails.
 #pragma once
 
+#include "prekeys/kt/leaf.h"
 #include "prekeys/types.h"
 #include "prekeys/upload.h"
 #include "storage/database.h"
@@ -100,7 +101,7 @@ using ClaimOutcome = std::vector<std::optional<ClaimedBundle>>;
 
 struct PurgedIdentity {
     Address address;
-    Bytes signing_key;
+    IdentityKeys keys;
 };
 
 struct StoreTotals {
@@ -124,8 +125,10 @@ class Store {
     Store(storage::Database& database, StorePolicy policy) : database_(database), policy_(policy) {}
 
     // ---- owner writes (store_upload.cc) ----
-    // `order` is a random permutation source for the issue order within the batch.
-    Task<Result<EnrolOutcome>> enrol(Registration upload, AcceptedProof proof, UnixMillis now,
+    // `shuffle_seed` decides the issue order within the batch.
+    // `index` names the address in the transparency log, should it be new there.
+    Task<Result<EnrolOutcome>> enrol(Registration upload, AcceptedProof proof,
+                                     kt::AddressIndex index, UnixMillis now,
                                      std::uint64_t shuffle_seed);
     Task<Result<EnrolOutcome>> rotate_identity(Registration next, AcceptedProof proof,
                                                UnixMillis now, std::uint64_t shuffle_seed);

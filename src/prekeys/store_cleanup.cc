@@ -18,7 +18,8 @@ constexpr std::int64_t kBatch = 2'000;
 // Two nodes that clean at once share the work instead of waiting for each other.
 const std::string& stale_statement(storage::Dialect dialect) {
     static const auto make = [](storage::Dialect d) {
-        return "select address, signing_key from shade_server_identities "
+        return "select address, suite, signing_key, dh_key, dh_signature from "
+               "shade_server_identities "
                "where last_activity_at < $1 order by last_activity_at limit $2" +
                std::string(storage::for_update_skip_locked(d));
     };
@@ -36,9 +37,9 @@ Task<Result<std::vector<PurgedIdentity>>> Store::purge_stale_identities(UnixMill
         TRY(const auto rows, tx.query(stale_statement(tx.dialect()), {cutoff, limit}));
         std::vector<PurgedIdentity> purged;
         for (const Row& row : rows) {
-            PurgedIdentity identity{Address::stored(row.text(0)), row.bytes(1)};
-            TRY_VOID(
-                sql::erase_identity(tx, identity.address, identity.signing_key, now, "purged"));
+            PurgedIdentity identity{Address::stored(row.text(0)), sql::identity_keys(row, 1)};
+            TRY_VOID(sql::erase_identity(tx, identity.address, identity.keys, kt::EventKind::purge,
+                                         now));
             purged.push_back(std::move(identity));
         }
         return purged;

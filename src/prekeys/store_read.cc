@@ -8,18 +8,15 @@ using storage::Row;
 using storage::Transaction;
 
 namespace sql {
-namespace {
 
-IdentityKeys identity_keys(const Row& row, std::size_t at) {
+IdentityKeys identity_keys(const Row& row, std::size_t column) {
     IdentityKeys keys;
-    keys.suite = static_cast<Suite>(row.integer(at));
-    keys.signing_key = row.bytes(at + 1);
-    keys.dh_key = row.bytes(at + 2);
-    keys.dh_signature = row.bytes_or_null(at + 3);
+    keys.suite = static_cast<Suite>(row.integer(column));
+    keys.signing_key = row.bytes(column + 1);
+    keys.dh_key = row.bytes(column + 2);
+    keys.dh_signature = row.bytes_or_null(column + 3);
     return keys;
 }
-
-}  // namespace
 
 Result<void> consume(Transaction& tx, const AcceptedProof& proof, const StorePolicy& policy) {
     for (const Bytes& hash : proof.replay_hashes) {

@@ -35,9 +35,12 @@ inline constexpr std::int64_t kKem = 1;    // `kind` of KEM keys
                                                const SignedPreKey& key, UnixMillis now);
 [[nodiscard]] Result<void> serve_last_resort(storage::Transaction& tx, const Address& address,
                                              const KemPreKey& key, UnixMillis now);
-// Removes an identity and every key that was not handed out.
+// Removes an identity and every key that was not handed out; leaves a tombstone and a log entry of
+// that kind (delete_identity or purge).
 [[nodiscard]] Result<void> erase_identity(storage::Transaction& tx, const Address& address,
-                                          ByteView signing_key, UnixMillis now,
-                                          std::string_view reason);
+                                          const IdentityKeys& keys, kt::EventKind kind,
+                                          UnixMillis now);
+// Suite, keys and DH signature from four columns starting at `column`.
+[[nodiscard]] IdentityKeys identity_keys(const storage::Row& row, std::size_t column);
 
 }  // namespace nave::prekeys::sql

@@ -1,6 +1,7 @@
 #include "base/entropy.h"
 #include "crypto/hash.h"
 #include "prekeys/errors.h"
+#include "prekeys/kt_log.h"
 #include "prekeys/store.h"
 #include "prekeys/store_sql.h"
 
@@ -216,8 +217,8 @@ Result<UploadOutcome> store_batch(Transaction& tx, const Address& address, KeyBa
     return outcome;
 }
 
-Result<void> erase_identity(Transaction& tx, const Address& address, ByteView signing_key,
-                            UnixMillis now, std::string_view reason) {
+Result<void> erase_identity(Transaction& tx, const Address& address, const IdentityKeys& keys,
+                            kt::EventKind kind, UnixMillis now) {
     TRY_VOID(
         tx.execute("delete from shade_server_identities where address = $1", {address.text()}));
     TRY_VOID(
@@ -226,14 +227,15 @@ Result<void> erase_identity(Transaction& tx, const Address& address, ByteView si
         tx.execute("delete from shade_server_one_time_prekeys "
                    "where address = $1 and issued_at is null",
                    {address.text()}));
-    const auto key_hash = crypto::sha256(signing_key);
+    const auto key_hash = crypto::sha256(keys.signing_key);
     TRY_VOID(
         tx.execute("insert into shade_server_tombstones (address, signing_key_hash, at, reason) "
                    "values ($1, $2, $3, $4) on conflict (address) do update set "
                    "signing_key_hash = excluded.signing_key_hash, at = excluded.at, "
                    "reason = excluded.reason",
-                   {address.text(), ByteView(key_hash), now, reason}));
-    return ok();
+                   {address.text(), ByteView(key_hash), now, kt::event_name(kind)}));
+    TRY_VOID(log_event(tx, kind, address, keys, std::nullopt, now));
+    return erase_openings(tx, address);
 }
 
 }  // namespace sql
@@ -337,7 +339,8 @@ Result<EnrolOutcome> store_keys(Transaction& tx, Registration& upload, UnixMilli
 }
 
 Result<EnrolOutcome> enrol_in(Transaction& tx, Registration upload, const AcceptedProof& proof,
-                              UnixMillis now, std::uint64_t seed, const StorePolicy& policy) {
+                              const kt::AddressIndex& index, UnixMillis now, std::uint64_t seed,
+                              const StorePolicy& policy) {
     TRY_VOID(sql::consume(tx, proof, policy));
     TRY(auto stored, sql::find_identity(tx, upload.address));
     Inserted inserted;
@@ -351,6 +354,15 @@ Result<EnrolOutcome> enrol_in(Transaction& tx, Registration upload, const Accept
         TRY_VOID(update_identity(tx, upload, *stored, proof.signed_at, now));
     }
     TRY(EnrolOutcome outcome, store_keys(tx, upload, now, seed, policy));
+    // Last, because the log's head is what all writers share.
+    if (inserted.made) {
+        TRY_VOID(sql::log_event(tx, kt::EventKind::register_identity, upload.address,
+                                upload.identity, index, now));
+    } else if (upload.identity.dh_signature &&
+               upload.identity.dh_signature != stored->keys.dh_signature) {
+        TRY_VOID(sql::log_event(tx, kt::EventKind::register_identity, upload.address, upload.identity,
+                                std::nullopt, now));
+    }
     outcome.created = inserted.made;
     outcome.key_reused = inserted.made && inserted.key_reused;
     return outcome;
@@ -373,16 +385,20 @@ Result<EnrolOutcome> rotate_in(Transaction& tx, Registration next, const Accepte
                         {next.address.text()}));
     TRY_VOID(tx.execute("delete from shade_server_signed_prekeys where address = $1",
                         {next.address.text()}));
-    return store_keys(tx, next, now, seed, policy);
+    TRY(EnrolOutcome outcome, store_keys(tx, next, now, seed, policy));
+    TRY_VOID(sql::log_event(tx, kt::EventKind::rotate_identity, next.address, next.identity,
+                            std::nullopt, now));
+    return outcome;
 }
 
 }  // namespace
 
-Task<Result<EnrolOutcome>> Store::enrol(Registration upload, AcceptedProof proof, UnixMillis now,
+Task<Result<EnrolOutcome>> Store::enrol(Registration upload, AcceptedProof proof,
+                                        kt::AddressIndex index, UnixMillis now,
                                         std::uint64_t shuffle_seed) {
-    auto write = [upload = std::move(upload), proof = std::move(proof), now, shuffle_seed,
+    auto write = [upload = std::move(upload), proof = std::move(proof), index, now, shuffle_seed,
                   policy = policy_](Transaction& tx) {
-        return enrol_in(tx, upload, proof, now, shuffle_seed, policy);
+        return enrol_in(tx, upload, proof, index, now, shuffle_seed, policy);
     };
     co_return co_await database_.write(std::move(write));
 }
@@ -440,7 +456,7 @@ Task<Result<void>> Store::remove(Address address, AcceptedProof proof, UnixMilli
                   policy = policy_](Transaction& tx) -> Result<void> {
         TRY(const StoredIdentity stored, sql::require_signer(tx, address, proof));
         TRY_VOID(sql::consume(tx, proof, policy));
-        return sql::erase_identity(tx, address, stored.keys.signing_key, now, "deleted");
+        return sql::erase_identity(tx, address, stored.keys, kt::EventKind::delete_identity, now);
     };
     co_return co_await database_.write(std::move(write));
 }

@@ -10,6 +10,7 @@
 #include "prekeys/observer.h"
 #include "prekeys/observer_auth.h"
 #include "prekeys/owner_events.h"
+#include "prekeys/transparency.h"
 #include "runtime/health.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
@@ -41,6 +42,7 @@ struct Context {
     ObserverAuth* observer_auth;  // null: the observer is off
     OwnerEvents& owner_events;
     StaleCleanup& cleanup;
+    Transparency& transparency;
     Health& health;
     Logger& logger;
     storage::Database& database;
@@ -75,5 +77,6 @@ void add_fetch_routes(net::Router& router, Context& context);     // bundle, cla
 void add_owner_routes(net::Router& router, Context& context);     // count, events, delete
 void add_operator_routes(net::Router& router, Context& context);  // health, metrics, docs
 void add_observer_routes(net::Router& router, Context& context);
+void add_transparency_routes(net::Router& router, Context& context);
 
 }  // namespace nave::prekeys::api

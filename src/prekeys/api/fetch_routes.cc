@@ -50,6 +50,15 @@ std::string not_found_object(const net::Request& request) {
                         request.request_id);
 }
 
+// The proof that the identity is in the transparency log, for callers who ask: it costs more than
+// the bundle itself.
+Task<Result<std::string>> kt_member(Context& context, const Address& address, bool wanted) {
+    if (!wanted) {
+        co_return std::string("null");
+    }
+    co_return co_await context.transparency.bundle_member(address);
+}
+
 Task<Result<net::Response>> fetch_bundle(Context& context, const net::Request& request) {
     CO_TRY(const Address address, Address::parse(request.param("address")));
     if (is_prefetch(request)) {
@@ -65,7 +74,9 @@ Task<Result<net::Response>> fetch_bundle(Context& context, const net::Request& r
         co_return errors::not_found("No identity is registered at this address.");
     }
     ClaimedBundle& bundle = *outcome.front();
-    net::Response response = answer(200, add_member(std::move(bundle.json), "kt", "null"));
+    CO_TRY(const std::string proof_json,
+           co_await kt_member(context, address, request.query_param("kt") == "1"));
+    net::Response response = answer(200, add_member(std::move(bundle.json), "kt", proof_json));
     if (context.directory.clock().now() - bundle.signed_prekey_created_at > kStalePrekeyMs) {
         response.headers.emplace_back("Shade-Stale-Prekey", "1");
     }
@@ -100,7 +111,9 @@ Result<std::vector<ClaimItem>> read_claims(const json::Reader& body) {
 
 Task<Result<net::Response>> claim(Context& context, const net::Request& request) {
     CO_TRY(const json::Value body, read_object(request));
-    CO_TRY(const std::vector<ClaimItem> items, read_claims(json::Reader(body.get_object())));
+    const json::Reader reader(body.get_object());
+    CO_TRY(const std::vector<ClaimItem> items, read_claims(reader));
+    CO_TRY(const bool wants_kt, reader.boolean("kt", false));
     CO_TRY(auto proof, read_proof(request, nullptr, context.directory.config().audience));
     CO_TRY_VOID(check_access(context, request, proof));
     CO_TRY(ClaimOutcome outcome,
@@ -111,8 +124,10 @@ Task<Result<net::Response>> claim(Context& context, const net::Request& request)
         json::append_quoted(out, items[i].address.text());
         fmt::format_to(std::back_inserter(out), R"(,"claimId":"{}")", base64(*items[i].claim_id));
         if (outcome[i]) {
+            CO_TRY(const std::string proof_json,
+                   co_await kt_member(context, items[i].address, wants_kt));
             fmt::format_to(std::back_inserter(out), R"(,"status":200,"bundle":{}}})",
-                           add_member(std::move(outcome[i]->json), "kt", "null"));
+                           add_member(std::move(outcome[i]->json), "kt", proof_json));
         } else {
             fmt::format_to(std::back_inserter(out), R"(,"status":404,"error":{}}})",
                            not_found_object(request));
@@ -125,7 +140,9 @@ Task<Result<net::Response>> claim(Context& context, const net::Request& request)
 Task<Result<net::Response>> fetch_identity(Context& context, const net::Request& request) {
     CO_TRY(const Address address, Address::parse(request.param("address")));
     CO_TRY(const Profile profile, co_await context.directory.profile(address, caller_of(request)));
-    co_return answer(200, add_member(identity_json(profile), "kt", "null"));
+    CO_TRY(const std::string proof_json,
+           co_await kt_member(context, address, request.query_param("kt") == "1"));
+    co_return answer(200, add_member(identity_json(profile), "kt", proof_json));
 }
 
 Task<Result<net::Response>> check(Context& context, const net::Request& request) {

@@ -39,6 +39,14 @@ std::string cleanup_json(const Context& context) {
                        config.cleanup_dry_run);
 }
 
+std::string transparency_json(const Context& context) {
+    const auto& tree = context.transparency.last_signed();
+    if (!tree) {
+        return "null";
+    }
+    return fmt::format(R"({{"treeSize":{},"checkpointAt":{}}})", tree->size, tree->signed_at);
+}
+
 net::Response state(Context& context, const net::Request& request) {
     if (const auto allowed = context.observer_auth->check(request); !allowed) {
         return render_error(allowed.error(), request.request_id);
@@ -46,14 +54,14 @@ net::Response state(Context& context, const net::Request& request) {
     const ServerIdentity& server = context.server;
     const Config& config = context.directory.config();
     return answer(
-        200,
-        fmt::format(R"({{"service":"prekeys","version":"{}","commit":"{}","bootId":"{}",)"
-                    R"("startedAt":{},"now":{},"storage":{},{},"cleanup":{},)"
-                    R"("keyTransparency":null,"observerClients":{},"lastEventId":{}}})",
-                    server.version, server.commit, server.boot_id, server.started_at,
-                    context.directory.clock().now(), storage_json(context),
-                    context.observer.state_members(config.low_threshold), cleanup_json(context),
-                    context.observer.feed().clients(), context.observer.feed().last_id()));
+        200, fmt::format(R"({{"service":"prekeys","version":"{}","commit":"{}","bootId":"{}",)"
+                         R"("startedAt":{},"now":{},"storage":{},{},"cleanup":{},)"
+                         R"("keyTransparency":{},"observerClients":{},"lastEventId":{}}})",
+                         server.version, server.commit, server.boot_id, server.started_at,
+                         context.directory.clock().now(), storage_json(context),
+                         context.observer.state_members(config.low_threshold),
+                         cleanup_json(context), transparency_json(context),
+                         context.observer.feed().clients(), context.observer.feed().last_id()));
 }
 
 net::Response events(Context& context, const net::Request& request) {

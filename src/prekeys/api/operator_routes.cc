@@ -90,7 +90,8 @@ void add_operator_routes(net::Router& router, Context& context) {
     if (page != context.assets.end()) {
         router.add(net::Method::get, "/docs",
                    [page](const net::Request& request) { return docs_page(*page, request); });
-        net::serve_assets(router, context.assets, "docs/assets", "/docs/assets/", "default-src 'none'");
+        net::serve_assets(router, context.assets, "docs/assets", "/docs/assets/",
+                          "default-src 'none'");
     }
 }
 

@@ -82,3 +82,40 @@ create table shade_server_state (
     value bigint not null
 );
 insert into shade_server_state (name, value) values ('restore_epoch', 0);
+
+-- Key transparency (kt/leaf.h, kt/merkle.h). `salt` and the keys open a leaf's commitment; they are
+-- erased with the identity, and the leaf stays, mute.
+create table shade_server_kt_leaves (
+    leaf_index bigint primary key,
+    leaf bytea not null,
+    address text not null,
+    salt bytea,
+    suite bigint not null,
+    signing_key bytea,
+    dh_key bytea,
+    dh_signature bytea
+);
+create index shade_server_kt_leaves_by_address on shade_server_kt_leaves (address, leaf_index);
+
+-- Complete subtrees only: written once, never changed.
+create table shade_server_kt_nodes (
+    level bigint not null,
+    idx bigint not null,
+    hash bytea not null,
+    primary key (level, idx)
+);
+
+-- One row: the tree as of the last leaf. log_key: whose signatures this log carries.
+create table shade_server_kt_head (
+    id bigint primary key,
+    tree_size bigint not null,
+    peaks bytea not null,
+    log_key bytea
+);
+insert into shade_server_kt_head (id, tree_size, peaks) values (1, 0, '');
+
+create table shade_server_kt_checkpoints (
+    tree_size bigint primary key,
+    note text not null,
+    signed_at bigint not null
+);

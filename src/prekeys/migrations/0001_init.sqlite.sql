@@ -82,3 +82,40 @@ create table shade_server_state (
     value integer not null
 ) without rowid;
 insert into shade_server_state (name, value) values ('restore_epoch', 0);
+
+-- Key transparency (kt/leaf.h, kt/merkle.h). `salt` and the keys open a leaf's commitment; they are
+-- erased with the identity, and the leaf stays, mute.
+create table shade_server_kt_leaves (
+    leaf_index integer primary key,
+    leaf blob not null,
+    address text not null,
+    salt blob,
+    suite integer not null,
+    signing_key blob,
+    dh_key blob,
+    dh_signature blob
+);
+create index shade_server_kt_leaves_by_address on shade_server_kt_leaves (address, leaf_index);
+
+-- Complete subtrees only: written once, never changed.
+create table shade_server_kt_nodes (
+    level integer not null,
+    idx integer not null,
+    hash blob not null,
+    primary key (level, idx)
+) without rowid;
+
+-- One row: the tree as of the last leaf. log_key: whose signatures this log carries.
+create table shade_server_kt_head (
+    id integer primary key,
+    tree_size integer not null,
+    peaks blob not null,
+    log_key blob
+);
+insert into shade_server_kt_head (id, tree_size, peaks) values (1, 0, x'');
+
+create table shade_server_kt_checkpoints (
+    tree_size integer primary key,
+    note text not null,
+    signed_at integer not null
+);

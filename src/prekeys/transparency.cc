@@ -1,0 +1,273 @@
+#include "prekeys/transparency.h"
+
+#include "base/encoding.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "crypto/hash.h"
+#include "prekeys/errors.h"
+#include "prekeys/kt_identity.h"
+#include "prekeys/kt_log.h"
+#include "runtime/private_file.h"
+
+#include <fmt/format.h>
+
+namespace nave::prekeys {
+namespace {
+
+using storage::Transaction;
+
+constexpr std::size_t kSeedSize = 32;
+
+std::unexpected<Error> bad_key(const std::filesystem::path& path, std::string_view why) {
+    return fail(Code::invalid, "prekeys.kt_key",
+                fmt::format("SHADE_KT_KEY_FILE {}: {}", path.string(), why));
+}
+
+// The seed file holds one secret; the keys made from it must not be related.
+ByteArray<32> derive(ByteView seed, std::string_view purpose) {
+    return crypto::hmac_sha256(seed, as_bytes(purpose));
+}
+
+Result<Bytes> read_or_make_seed(const std::filesystem::path& path, Entropy& entropy) {
+    TRY(const auto existing, read_private_file(path));
+    if (existing) {
+        auto seed = hex_decode(trim(*existing));
+        if (!seed || seed->size() != kSeedSize) {
+            return bad_key(path, "must hold 64 hexadecimal digits");
+        }
+        return std::move(*seed);
+    }
+    Bytes seed(kSeedSize);
+    entropy.fill(seed);
+    TRY_VOID(write_private_file(path, hex(seed) + "\n"));
+    return seed;
+}
+
+struct TreeState {
+    std::uint64_t size = 0;
+    kt::Hash root{};
+};
+
+Result<TreeState> tree_state(Transaction& tx) {
+    TRY(sql::LogHead head, sql::log_head(tx));
+    TRY(const kt::Frontier frontier,
+        kt::Frontier::from_peaks(head.tree_size, std::move(head.peaks)));
+    return TreeState{frontier.size(), frontier.root()};
+}
+
+kt::ProvedLeaf proved(const sql::StoredLeaf& stored, const Address& address,
+                      std::vector<kt::Hash> inclusion) {
+    kt::ProvedLeaf leaf;
+    leaf.leaf_index = stored.leaf_index;
+    leaf.leaf = stored.leaf;
+    leaf.inclusion = std::move(inclusion);
+    if (stored.salt) {
+        leaf.opened = kt::OpenedIdentity{*stored.salt, committed_identity(address, stored.keys)};
+    }
+    return leaf;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transparency>> Transparency::create(TransparencyFiles files,
+                                                           storage::Database& database,
+                                                           WorkerPool& workers, const Clock& clock,
+                                                           Entropy& entropy, EventSink& events,
+                                                           Logger& logger) {
+    TRY(const Bytes seed, read_or_make_seed(files.key, entropy));
+    auto log_key = crypto::Ed25519SigningKey::from_seed(derive(seed, "nave-kt-log"));
+    auto vrf_key = crypto::VrfSecretKey::from_seed(derive(seed, "nave-kt-vrf"));
+    if (!log_key || !vrf_key) {
+        return bad_key(files.key, "does not yield keys");
+    }
+    if (!files.origin.empty() && !kt::is_note_key_name(files.origin)) {
+        return fail(Code::invalid, "prekeys.kt_origin",
+                    "SHADE_KT_ORIGIN must be a name without spaces or plus signs");
+    }
+    auto keys = std::make_shared<const Keys>(std::move(*log_key), std::move(*vrf_key));
+    return std::unique_ptr<Transparency>(new Transparency(
+        std::move(files), std::move(keys), database, workers, clock, events, logger));
+}
+
+Transparency::Transparency(TransparencyFiles files, std::shared_ptr<const Keys> keys,
+                           storage::Database& database, WorkerPool& workers, const Clock& clock,
+                           EventSink& events, Logger& logger)
+    : files_(std::move(files)),
+      keys_(std::move(keys)),
+      origin_(files_.origin.empty()
+                  ? fmt::format("nave-prekeys-{}",
+                                hex(ByteView(crypto::sha256(keys_->log.public_key())).first(6)))
+                  : files_.origin),
+      database_(database),
+      workers_(workers),
+      clock_(clock),
+      events_(events),
+      logger_(logger) {}
+
+std::string Transparency::vkey() const {
+    return kt::NoteKey{origin_, kt::NoteKeyType::ed25519, keys_->log.public_key()}.vkey();
+}
+
+std::function<kt::AddressIndex(const Address&)> Transparency::indexer() const {
+    return [keys = keys_](const Address& address) {
+        return kt::address_index(keys->vrf.output(as_bytes(address.text())));
+    };
+}
+
+Task<Result<void>> Transparency::open() {
+    auto claim_log = [key =
+                          to_bytes(keys_->log.public_key())](Transaction& tx) -> Result<TreeState> {
+        TRY_VOID(tx.execute(
+            "update shade_server_kt_head set log_key = $1 where id = 1 and log_key is null",
+            {key}));
+        TRY(const sql::LogHead head, sql::log_head(tx));
+        if (head.log_key != key) {
+            return fail(Code::conflict, "prekeys.kt_other_key",
+                        "the database's key-transparency log was signed by another key; give every "
+                        "node the same SHADE_KT_KEY_FILE");
+        }
+        return tree_state(tx);
+    };
+    CO_TRY(const TreeState tree, co_await database_.write(std::move(claim_log)));
+    CO_TRY(const auto kept, read_private_file(files_.checkpoint));
+    if (!kept) {
+        co_return ok();
+    }
+    const kt::NoteKey own{origin_, kt::NoteKeyType::ed25519, keys_->log.public_key()};
+    const auto checkpoint = kt::open_checkpoint(*kept, own);
+    if (!checkpoint) {
+        trouble_ = fmt::format("{} is not a checkpoint of this log", files_.checkpoint.string());
+    } else if (checkpoint->size > tree.size) {
+        trouble_ = fmt::format(
+            "the database holds {} log entries, but {} were signed; an older "
+            "state was restored",
+            tree.size, checkpoint->size);
+    } else if (checkpoint->size == tree.size && checkpoint->root != tree.root) {
+        trouble_ = "the database's log differs from the one that was signed";
+    }
+    if (trouble_) {
+        logger_.warn("key transparency signs nothing",
+                     {{"why", *trouble_}, {"see", "docs/operations.md, Restoring"}});
+    }
+    co_return ok();
+}
+
+Task<Result<SignedTree>> Transparency::latest() {
+    if (trouble_) {
+        co_return errors::storage("Key transparency is out of service: " + *trouble_);
+    }
+    auto read = [](Transaction& tx) { return tree_state(tx); };
+    CO_TRY(const TreeState tree, co_await database_.read(std::move(read)));
+    if (last_ && last_->size == tree.size) {
+        co_return *last_;
+    }
+    if (last_ && last_->size > tree.size) {
+        co_return errors::storage("The stored log is behind what was signed.");
+    }
+    SignedTree made;
+    made.size = tree.size;
+    made.signed_at = clock_.now();
+    made.note = kt::sign_checkpoint(kt::Checkpoint{origin_, tree.size, tree.root, {}}, keys_->log);
+    // Kept before anyone sees it; the file write is small and blocking, so it goes to a worker.
+    auto keep = [path = files_.checkpoint, note = made.note]() -> Result<bool> {
+        TRY_VOID(write_private_file(path, note));
+        return true;
+    };
+    CO_TRY_VOID(co_await workers_.run(std::move(keep)));
+    auto store = [made](Transaction& tx) -> Result<bool> {
+        TRY_VOID(
+            tx.execute("insert into shade_server_kt_checkpoints (tree_size, note, signed_at) "
+                       "values ($1, $2, $3) on conflict (tree_size) do nothing",
+                       {static_cast<std::int64_t>(made.size), made.note, made.signed_at}));
+        return true;
+    };
+    CO_TRY_VOID(co_await database_.write(std::move(store)));
+    if (!last_ || last_->size < made.size) {
+        last_ = made;
+        Event event;
+        event.type = EventType::kt_checkpoint;
+        event.at = made.signed_at;
+        event.tree_size = static_cast<std::int64_t>(made.size);
+        events_.on_event(event);
+    }
+    co_return made;
+}
+
+Task<Result<std::string>> Transparency::history(Address address,
+                                                std::optional<std::uint64_t> since) {
+    CO_TRY(const SignedTree tree, co_await latest());
+    if (since && *since > tree.size) {
+        co_return errors::invalid_field("since", "is larger than the log");
+    }
+    auto read = [address, since, size = tree.size](Transaction& tx) -> Result<kt::HistoryProof> {
+        TRY(const auto leaves, sql::leaves_of(tx, address, size));
+        if (leaves.empty()) {
+            return errors::not_found("The log has no entry for this address.");
+        }
+        kt::HistoryProof proof;
+        proof.address = address.text();
+        for (const sql::StoredLeaf& leaf : leaves) {
+            TRY(auto inclusion, kt::inclusion_proof(leaf.leaf_index, size, sql::node_reader(tx)));
+            proof.leaves.push_back(proved(leaf, address, std::move(inclusion)));
+        }
+        if (since) {
+            TRY(auto consistency, kt::consistency_proof(*since, size, sql::node_reader(tx)));
+            proof.consistency = kt::ConsistencyFrom{*since, std::move(consistency)};
+        }
+        return proof;
+    };
+    CO_TRY(kt::HistoryProof proof, co_await database_.read(std::move(read)));
+    proof.checkpoint = tree.note;
+    auto prove = [keys = keys_, proof = std::move(proof)]() mutable -> Result<std::string> {
+        proof.vrf_proof = keys->vrf.prove(as_bytes(proof.address)).proof;
+        return json::text(kt::to_json(proof));
+    };
+    co_return co_await workers_.run(std::move(prove));
+}
+
+Task<Result<std::string>> Transparency::bundle_member(Address address) {
+    CO_TRY(const SignedTree tree, co_await latest());
+    auto read = [address, size = tree.size](Transaction& tx) -> Result<kt::BundleProof> {
+        TRY(const auto leaves, sql::leaves_of(tx, address, size));
+        if (leaves.empty() || !leaves.back().salt) {
+            return errors::not_found("The log has no entry for this address.");
+        }
+        kt::BundleProof proof;
+        proof.tree_size = size;
+        TRY(auto inclusion,
+            kt::inclusion_proof(leaves.back().leaf_index, size, sql::node_reader(tx)));
+        proof.leaf = proved(leaves.back(), address, std::move(inclusion));
+        return proof;
+    };
+    CO_TRY(kt::BundleProof proof, co_await database_.read(std::move(read)));
+    proof.checkpoint = tree.note;
+    auto prove = [keys = keys_, address,
+                  proof = std::move(proof)]() mutable -> Result<std::string> {
+        proof.vrf_proof = keys->vrf.prove(as_bytes(address.text())).proof;
+        return json::text(kt::to_json(proof));
+    };
+    co_return co_await workers_.run(std::move(prove));
+}
+
+Task<Result<Bytes>> Transparency::tile(kt::TilePath path) {
+    CO_TRY(const SignedTree tree, co_await latest());
+    if (!kt::tile_exists(path, tree.size)) {
+        co_return errors::not_found("The log has no such tile yet.");
+    }
+    auto read = [path](Transaction& tx) -> Result<Bytes> {
+        if (path.entries) {
+            TRY(const auto leaves, sql::leaf_range(tx, path.first(), path.width));
+            Bytes bundle;
+            for (const Bytes& leaf : leaves) {
+                kt::append_entry(bundle, leaf);
+            }
+            return bundle;
+        }
+        const auto nodes = kt::tile_nodes(path);
+        TRY(const auto hashes, sql::node_reader(tx)(nodes));
+        return kt::tile_bytes(hashes);
+    };
+    co_return co_await database_.read(std::move(read));
+}
+
+}  // namespace nave::prekeys

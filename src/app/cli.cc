@@ -2,6 +2,7 @@
 
 #include "app/commands.h"
 #include "app/exit_codes.h"
+#include "app/prekeys_commands.h"
 #include "app/process_settings.h"
 #include "app/server_process.h"
 
@@ -114,6 +115,7 @@ class Cli {
         add_storage_commands();
         add_config_commands();
         add_operator_commands();
+        add_prekeys_commands();
     }
 
     int run(int argc, char** argv) {
@@ -214,12 +216,36 @@ class Cli {
         version->callback([this] { run_ = [this] { return version_command(as_json_); }; });
     }
 
+    void add_prekeys_commands() {
+        auto* prekeys = app_.add_subcommand("prekeys", "Work with the prekey directory");
+        prekeys->require_subcommand(1);
+        auto* kt = prekeys->add_subcommand("kt", "Key transparency");
+        kt->require_subcommand(1);
+        auto* verify = kt->add_subcommand("verify", "Check a proof document offline");
+        verify->add_option("file", kt_.file, "Proof document, - for standard input")->required();
+        verify->add_option("--key", kt_.log_key, "vkey of the log, from /v1/kt/keys")->required();
+        verify->add_option("--vrf-key", kt_.vrf_key, "vrfPublicKey, from /v1/kt/keys")->required();
+        verify->add_option("--address", kt_.address, "Address the document must be about");
+        verify->add_option("--known", kt_.known, "File with a checkpoint verified earlier");
+        verify->callback([this] { run_ = [this] { return kt_verify_command(kt_); }; });
+        auto* tombstone = prekeys->add_subcommand("tombstone", "Addresses in quarantine");
+        tombstone->require_subcommand(1);
+        auto* release =
+            tombstone->add_subcommand("release", "Open an address to other identities at once");
+        release->add_option("address", address_, "The address")->required();
+        add_common(release, common_, false);
+        on(release,
+           [this](const Prepared& p) { return release_tombstone_command(p.settings, address_); });
+    }
+
     CLI::App app_{"Nave: one server for what a project's apps, agents and people share", "nave"};
     Common common_;
     std::map<std::string, std::string> flags_;
     std::string listen_;
     std::string file_;
     std::string url_;
+    std::string address_;
+    KtVerifyOptions kt_;
     bool dry_run_ = false;
     bool as_env_ = false;
     bool as_json_ = false;

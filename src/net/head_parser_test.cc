@@ -122,6 +122,23 @@ TEST(HeadParser, MethodsAndTargets) {
     }
 }
 
+TEST(HeadParser, KnowsItsMethods) {
+    for (const Method method : {Method::get, Method::head, Method::post, Method::put, Method::patch,
+                                Method::del, Method::options}) {
+        HeadParser parser;
+        const std::string name(method_name(method));
+        ASSERT_EQ(parser.parse(name + " / HTTP/1.1\r\nHost: h\r\n\r\n", HeadLimits()),
+                  Status::done);
+        EXPECT_EQ(parser.method(), method) << name;
+    }
+    for (const std::string name : {"get", "GETS", "TRACE", "X", "PROPFINDS"}) {
+        HeadParser parser;
+        ASSERT_EQ(parser.parse(name + " / HTTP/1.1\r\nHost: h\r\n\r\n", HeadLimits()),
+                  Status::done);
+        EXPECT_EQ(parser.method(), Method::other) << name;
+    }
+}
+
 TEST(HeadParser, Versions) {
     struct Case {
         std::string_view version;

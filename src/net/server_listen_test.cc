@@ -161,6 +161,16 @@ TEST_F(ManyConnectionsTest, TwoThousandIdleOnes) {
     }
 }
 
+TEST_F(ManyConnectionsTest, WhoIsInStaysWhenTheDoorCloses) {
+    Client inside(server->port());
+    settle();
+    server->stop_accepting();
+    Client outside(server->port());
+    EXPECT_TRUE(closes(outside));
+    inside.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_EQ(next_reply(inside).body, "ok");
+}
+
 TEST_F(ManyConnectionsTest, RunningOutOfDescriptorsIsSurvived) {
     // Every descriptor is taken but the ones of two clients, whose accepted ends do not fit.
     Client first(server->port());

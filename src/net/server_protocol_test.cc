@@ -313,6 +313,10 @@ TEST_F(ServerProtocolTest, BodyLimitsOfTheRoute) {
     }
     EXPECT_EQ(*calls, 0);
     EXPECT_EQ(ask(post("/no", std::string(70'000, 'x'))).status, 404) << "no route, no body limit";
+    const Reply chunked =
+        ask("POST /no HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n");
+    EXPECT_EQ(chunked.status, 404);
+    EXPECT_EQ(chunked.header("connection"), "close");
     client.send(post("/no", "small") + post("/tiny", "next"));
     EXPECT_EQ(next_reply(client).status, 404);
     EXPECT_EQ(next_reply(client).body, "next") << "a small body is read past";

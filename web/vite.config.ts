@@ -34,6 +34,8 @@ function output(directory: string): BuildEnvironmentOptions {
         // A data: URL would need a wider Content-Security-Policy than 'self'.
         assetsInlineLimit: 0,
         reportCompressedSize: false,
+        // What is bundled is distributed with the binary, and so are its licences.
+        license: { fileName: 'assets/licenses.txt' },
         chunkSizeWarningLimit: 1500,
     };
 }

@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { advanceHistory, applyEvent, randomEvent, randomFrom, worlds } from './mock_world.mjs';
 
 const kRoot = fileURLToPath(new URL('../../..', import.meta.url));
-const kDist = path.resolve(kRoot, process.env.NAVE_WEB_DIST ?? 'web/dist');
+const kDist = builtPages();
 const kRingMax = 1000;
 
 const kLocked =
@@ -27,6 +27,20 @@ const kTypes = {
     '.js': 'text/javascript; charset=utf-8',
     '.svg': 'image/svg+xml',
 };
+
+// NAVE_WEB_DIST, else the pages built for the binary under test, else those of `npm run build`.
+function builtPages() {
+    const { NAVE_WEB_DIST: given, NAVE_BIN: binary } = process.env;
+    const ofBinary = binary && path.resolve(kRoot, path.dirname(binary), 'web/dist');
+    const places = [given && path.resolve(kRoot, given), ofBinary, path.join(kRoot, 'web/dist')];
+    const found = places.find((place) => place && fs.existsSync(path.join(place, 'dashboard')));
+    if (!found) {
+        throw new Error(
+            'the pages are not built: npm --prefix web run build, or set NAVE_WEB_DIST',
+        );
+    }
+    return found;
+}
 
 export class MockObserver {
     static async start(options = {}) {

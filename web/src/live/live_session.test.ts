@@ -202,6 +202,23 @@ describe('LiveSession', () => {
         expect(server.loads).toBe(3);
     });
 
+    it('refreshes more often for a while after events', async () => {
+        session.start();
+        await pass(0);
+        server.send(1001);
+        session.refreshSoon();
+        await pass(3000);
+        expect(server.loads).toBe(2);
+        await pass(5000);
+        expect(server.loads).toBe(3);
+        await pass(5000);
+        expect(server.loads).toBe(4);
+        await pass(14_900);
+        expect(server.loads).toBe(4);
+        await pass(200);
+        expect(server.loads).toBe(5);
+    });
+
     it('keeps the stream when a refresh fails, and shows why', async () => {
         session.start();
         await pass(0);

@@ -41,7 +41,10 @@ export interface LiveSessionOptions<S extends ServerState> {
     random?: () => number;
 }
 
+// While nothing happens; and while events come, which change totals that only the state carries.
 export const refreshEveryMs = 15_000;
+export const refreshBusyMs = 5_000;
+const busyForMs = 10_000;
 export const refreshSpacingMs = 3_000;
 const replayEvents = 300;
 const batchMs = 120;
@@ -70,6 +73,7 @@ export class LiveSession<S extends ServerState> {
     private refreshAt = Number.POSITIVE_INFINITY;
     private loading = false;
     private wake: (() => void) | null = null;
+    private lastEventAt = Number.NEGATIVE_INFINITY;
 
     constructor(options: LiveSessionOptions<S>) {
         this.options = options;
@@ -172,6 +176,7 @@ export class LiveSession<S extends ServerState> {
     }
 
     private take(event: SseEvent): void {
+        this.lastEventAt = this.now();
         if (event.id !== '') {
             this.cursor = event.id;
         }
@@ -218,7 +223,8 @@ export class LiveSession<S extends ServerState> {
             }
             this.setStatus({ trouble: failure });
         }
-        this.scheduleRefresh(this.now() + refreshEveryMs);
+        const isBusy = this.now() - this.lastEventAt < busyForMs;
+        this.scheduleRefresh(this.now() + (isBusy ? refreshBusyMs : refreshEveryMs));
     }
 
     private async pause(trouble: RequestFailure | null): Promise<void> {

@@ -20,12 +20,9 @@ const kinds: Readonly<Record<string, EventKind>> = {
     deleted: { label: 'Deleted', group: 'identity' },
     prekeys_low: { label: 'Stock low', group: 'stock' },
     prekeys_exhausted: { label: 'Stock empty', group: 'stock' },
-    last_resort_used: { label: 'Last resort', group: 'stock' },
     depletion_suspected: { label: 'Drain suspected', group: 'refused' },
     identity_conflict: { label: 'Identity conflict', group: 'refused' },
-    identity_key_reused: { label: 'Identity key reused', group: 'refused' },
     replay_rejected: { label: 'Replay rejected', group: 'refused' },
-    auth_failed: { label: 'Signature refused', group: 'refused' },
     rate_limited: { label: 'Rate limited', group: 'refused' },
     purged: { label: 'Purged', group: 'upkeep' },
     kt_checkpoint: { label: 'Checkpoint', group: 'upkeep' },
@@ -93,12 +90,6 @@ function sentence(event: ObserverEvent): string[] {
             return left(event);
         case 'rate_limited':
             return [`over the limit of ${limitName(event.limit ?? 'requests')}`];
-        case 'last_resort_used':
-            return ['a bundle carried the last-resort KEM key', ...left(event)];
-        case 'identity_key_reused':
-            return ['the same identity key under another address'];
-        case 'auth_failed':
-            return ['a signed request did not verify; refused'];
         case 'identity_conflict':
             return ['registered by another identity key; refused'];
         case 'replay_rejected':

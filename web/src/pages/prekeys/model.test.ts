@@ -41,7 +41,7 @@ describe('withEvents', () => {
         ['signed_prekey_rotated', 'rotated'],
         ['deleted', 'deleted'],
         ['replay_rejected', 'replaysRejected'],
-        ['auth_failed', 'authFailures'],
+        ['identity_rotated', 'rotated'],
         ['identity_conflict', 'identityConflicts'],
         ['depletion_suspected', 'depletionSuspected'],
     ] as const)('counts %s', (type, counter) => {

@@ -165,6 +165,7 @@ function apply(draft: Draft, event: ObserverEvent): void {
             counters.replenished += 1;
             break;
         case 'signed_prekey_rotated':
+        case 'identity_rotated':
             counters.rotated += 1;
             break;
         case 'deleted':
@@ -178,9 +179,6 @@ function apply(draft: Draft, event: ObserverEvent): void {
         }
         case 'replay_rejected':
             counters.replaysRejected += 1;
-            break;
-        case 'auth_failed':
-            counters.authFailures += 1;
             break;
         case 'identity_conflict':
             counters.identityConflicts += 1;

@@ -9,6 +9,9 @@ import { temporaryDirectory } from './server.mjs';
 const run = promisify(execFile);
 const kScript = fileURLToPath(new URL('../../scripts/private-postgres', import.meta.url));
 
+// The private cluster trusts everybody on loopback; the password is there to be kept out of logs.
+export const kDatabasePassword = 'database-password-for-nobody-to-see';
+
 export function postgresMissing() {
     if (process.env.NAVE_TEST_PG_URL || fs.existsSync(kScript)) {
         return undefined;
@@ -63,7 +66,7 @@ export class Postgres {
         this.databases += 1;
         const name = `nave_${process.pid}_${this.databases}`;
         await this.sql(`CREATE DATABASE ${name}`);
-        return this.urlOf(name);
+        return this.urlOf(name).replace(/\/\/(\w+)@/, `//$1:${kDatabasePassword}@`);
     }
 
     // Runs SQL; rows come back as arrays of text.

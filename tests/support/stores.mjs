@@ -5,7 +5,7 @@ import path from 'node:path';
 import { after, before, describe } from 'node:test';
 import { promisify } from 'node:util';
 import { Api } from './client.mjs';
-import { Postgres, postgresMissing } from './postgres.mjs';
+import { kDatabasePassword, Postgres, postgresMissing } from './postgres.mjs';
 import { Server } from './server.mjs';
 
 const run = promisify(execFile);
@@ -117,6 +117,10 @@ export class Backend {
             unexpected.map(({ text }) => text),
             [],
             'the server logged errors',
+        );
+        assert.ok(
+            !this.server.lines.some(({ text }) => text.includes(kDatabasePassword)),
+            'the password of the database is in the log',
         );
     }
 }

@@ -30,6 +30,9 @@ onEachStore('key transparency', (context) => {
             ),
             200,
         );
+    // A bundle or identity with its proof.
+    const withProof = async (kind, address) =>
+        expectOutcome(await context.api.request('GET', `/v1/keys/${kind}/${address}?kt=1`), 200);
     const registered = async (options = {}) => {
         const device = new Device(options);
         expectOutcome(await context.api.register(device, { oneTime: 3 }), 201);
@@ -48,11 +51,23 @@ onEachStore('key transparency', (context) => {
         test(`${suite}: a bundle proves its identity`, async () => {
             const device = await registered({ suite });
             const keys = await keysOfLog();
-            const bundle = expectOutcome(await context.api.bundle(device.address), 200);
+            const bundle = await withProof('bundle', device.address);
             const event = verifyBundleProof(bundle, keys);
             assert.equal(event.kind, 'register');
-            const identity = expectOutcome(await context.api.identityOf(device.address), 200);
-            verifyBundleProof(identity, keys);
+            verifyBundleProof(await withProof('identity', device.address), keys);
+            const claimId = Buffer.alloc(16, 3).toString('base64');
+            const claims = [{ address: device.address, claimId }];
+            for (let i = 0; i < 2; i += 1) {
+                const { results } = expectOutcome(
+                    await context.api.request('POST', '/v1/keys/claim', {
+                        json: { claims, kt: true },
+                    }),
+                    200,
+                );
+                verifyBundleProof(results[0].bundle, keys);
+            }
+            const plain = expectOutcome(await context.api.bundle(device.address), 200);
+            assert.equal(plain.kt, null, 'proofs cost time: only for those who ask');
             // The proof is about these keys and no others.
             const other = { ...bundle, ...new Device({ suite }).identity.fields(device.address) };
             assert.throws(() => verifyBundleProof(other, keys));
@@ -98,8 +113,7 @@ onEachStore('key transparency', (context) => {
             whole.events.map(({ kind }) => kind),
             ['register', 'rotate_identity', 'delete', 'register'],
         );
-        const bundle = expectOutcome(await context.api.bundle(first.address), 200);
-        verifyBundleProof(bundle, keys);
+        verifyBundleProof(await withProof('bundle', first.address), keys);
     });
 
     test('updating the same identity adds no event', async () => {
@@ -188,6 +202,50 @@ onEachStore('key transparency', (context) => {
             ['register', 'delete'],
         );
         assert.ok(events.every(({ identity }) => identity === null));
+    });
+
+    test('parallel registrations leave one chain each and one tree', async () => {
+        const keys = await keysOfLog();
+        const devices = await Promise.all(Array.from({ length: 16 }, () => registered()));
+        const { size } = await checkpoint();
+        const places = new Set();
+        for (const device of devices) {
+            const { events } = verifyHistory(await proofOf(device.address), device.address, keys);
+            assert.equal(events.length, 1);
+            places.add(events[0].leafIndex);
+        }
+        assert.equal(places.size, 16);
+        assert.ok([...places].every((index) => index < size));
+    });
+
+    test('raced deletes leave one entry', async () => {
+        const device = await registered();
+        await Promise.all(Array.from({ length: 4 }, () => context.api.delete(device)));
+        expectOutcome(await context.api.register(device), 201);
+        const keys = await keysOfLog();
+        const { events } = verifyHistory(await proofOf(device.address), device.address, keys);
+        assert.deepEqual(
+            events.map(({ kind }) => kind),
+            ['register', 'delete', 'register'],
+        );
+    });
+
+    test('checkpoints asked for at once agree', async () => {
+        const keys = await keysOfLog();
+        const notes = [];
+        const writers = Array.from({ length: 10 }, () => registered());
+        const readers = Array.from({ length: 30 }, async () => {
+            const response = await context.api.request('GET', '/v1/kt/checkpoint');
+            assert.equal(response.status, 200);
+            notes.push(openCheckpoint(response.text, keys.vkey));
+        });
+        await Promise.all([...writers, ...readers]);
+        const bySize = new Map();
+        for (const { size, root } of notes) {
+            const known = bySize.get(size) ?? root;
+            assert.deepEqual(root, known, `two trees of size ${size}`);
+            bySize.set(size, known);
+        }
     });
 
     test('tree size and checkpoint age are metrics', async () => {

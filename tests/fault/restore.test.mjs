@@ -6,14 +6,14 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { Device } from '../support/client.mjs';
 import { expectOutcome } from '../support/expect.mjs';
-import { runCommand, temporaryDirectory } from '../support/server.mjs';
+import { runWhenFree, temporaryDirectory } from '../support/server.mjs';
 import { onEachStore } from '../support/stores.mjs';
 
 onEachStore('restore', (context) => {
     test('three generations of backups, restored in any order, reissue nothing', async () => {
         const directory = temporaryDirectory('nave-generations');
         const run = (command, file) =>
-            runCommand([command, file, '--data-dir', context.server.dataDir], {
+            runWhenFree([command, file, '--data-dir', context.server.dataDir], {
                 env: context.server.env,
             });
         const device = new Device({ suite: 'pqxdh-ed25519' });
@@ -74,7 +74,7 @@ onEachStore('restore', (context) => {
         const device = new Device();
         expectOutcome(await context.api.register(device), 201);
         const run = (command) =>
-            runCommand([command, file, '--data-dir', context.server.dataDir], {
+            runWhenFree([command, file, '--data-dir', context.server.dataDir], {
                 env: context.server.env,
             });
         assert.equal((await run('backup')).code, 0);

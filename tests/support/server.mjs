@@ -62,6 +62,20 @@ export function runCommand(args, { env = {}, deadlineMs = 60_000, cwd } = {}) {
     });
 }
 
+// As runCommand, again while the store is still held: PostgreSQL notices only a moment after a
+// server has ended that its session is gone.
+export async function runWhenFree(args, options) {
+    let result;
+    await until(
+        async () => {
+            result = await runCommand(args, options);
+            return result.code === 0 || !/is using|stop it first/.test(result.stderr);
+        },
+        { deadlineMs: 10_000, everyMs: 200, what: 'the store is free' },
+    );
+    return result;
+}
+
 // Servers that a failed test left behind must not outlive the file, nor keep it from ending.
 const running = new Set();
 const killAll = () => running.forEach((child) => child.kill('SIGKILL'));

@@ -7,13 +7,18 @@ import { describe, test } from 'node:test';
 import { Device, kSuites } from '../../support/client.mjs';
 import { expectError, expectOutcome } from '../../support/expect.mjs';
 import { openCheckpoint, verifyHistory } from '../../support/transparency.mjs';
-import { runCommand, temporaryDirectory } from '../../support/server.mjs';
+import { runCommand, runWhenFree, temporaryDirectory } from '../../support/server.mjs';
 import { kDatabasePassword } from '../../support/postgres.mjs';
 import { Backend, onEachStore, stores } from '../../support/stores.mjs';
 
 onEachStore('backup and restore', (context) => {
     const run = (command, file) =>
         runCommand([command, file, '--data-dir', context.server.dataDir], {
+            env: context.server.env,
+        });
+    // With the server stopped.
+    const restored = (file) =>
+        runWhenFree(['restore', file, '--data-dir', context.server.dataDir], {
             env: context.server.env,
         });
     const directory = temporaryDirectory('nave-backup');
@@ -39,7 +44,7 @@ onEachStore('backup and restore', (context) => {
         expectOutcome(await context.api.register(stranger), 201);
 
         await context.server.stop();
-        const restore = await run('restore', file);
+        const restore = await restored(file);
         assert.equal(restore.code, 0, restore.stderr);
         await context.server.launch();
         context.backend.connect();
@@ -77,7 +82,7 @@ onEachStore('backup and restore', (context) => {
         const before = expectOutcome(await context.api.register(device), 201);
         assert.equal((await run('backup', file)).code, 0);
         await context.server.stop();
-        assert.equal((await run('restore', file)).code, 0);
+        assert.equal((await restored(file)).code, 0);
         await context.server.launch();
         context.backend.connect();
         device.newSignedPreKey();
@@ -95,7 +100,7 @@ onEachStore('backup and restore', (context) => {
         const note = await context.api.request('GET', '/v1/kt/checkpoint');
         const before = openCheckpoint(note.text, keys.vkey);
         await context.server.stop();
-        assert.equal((await run('restore', file)).code, 0);
+        assert.equal((await restored(file)).code, 0);
         await context.server.launch();
         context.backend.connect();
         // The restored tree is smaller than what was signed: nothing may be signed for it.
@@ -157,7 +162,7 @@ onEachStore('backup and restore', (context) => {
         const device = new Device();
         expectOutcome(await context.api.register(device), 201);
         await context.server.stop();
-        const restore = await run('restore', file);
+        const restore = await restored(file);
         assert.notEqual(restore.code, 0);
         const missing = await run('restore', path.join(directory, 'no-such-file'));
         assert.notEqual(missing.code, 0);
@@ -200,7 +205,7 @@ describe('backups move between stores', { skip: !bothStores && 'needs both store
             const file = path.join(directory, 'move.db');
             const [source, target] = [await Backend.start(from), await Backend.start(to)];
             const run = (command, backend) =>
-                runCommand([command, file, '--data-dir', backend.server.dataDir], {
+                runWhenFree([command, file, '--data-dir', backend.server.dataDir], {
                     env: backend.server.env,
                 });
             const devices = [];

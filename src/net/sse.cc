@@ -61,12 +61,12 @@ struct SseChannel::State : std::enable_shared_from_this<SseChannel::State> {
         std::deque<std::uint64_t> event_ends;  // in live bytes, of events that may be queued
     };
 
-    explicit State(SseLimits limits_in) : limits(limits_in) {}
+    explicit State(SseLimits limits_in) : limits(limits_in), last_id(limits_in.ids_after) {}
 
     SseLimits limits;
     std::deque<Event> ring;
     std::list<Reader> readers;
-    std::uint64_t last_id = 0;
+    std::uint64_t last_id;
     std::uint64_t dropped_slow = 0;
     bool closed = false;
 
@@ -197,6 +197,10 @@ void SseChannel::close() {
 
 std::size_t SseChannel::clients() const {
     return state_->readers.size();
+}
+
+bool SseChannel::full() const {
+    return state_->readers.size() >= state_->limits.clients_max;
 }
 std::uint64_t SseChannel::dropped_slow() const {
     return state_->dropped_slow;

@@ -21,6 +21,9 @@ struct SseLimits {
     std::size_t clients_max = 256;
     std::size_t queue_events_max = 256;
     std::size_t queue_bytes_max = 256 * 1024;
+    // Ids count up from here. Channels that start again with a process give each start a higher
+    // one, so that an id of an earlier process is never taken for one of this.
+    std::uint64_t ids_after = 0;
 };
 
 class SseChannel {
@@ -38,6 +41,7 @@ class SseChannel {
     void close();
 
     [[nodiscard]] std::size_t clients() const;
+    [[nodiscard]] bool full() const;  // the next subscribe() would be refused
     [[nodiscard]] std::uint64_t dropped_slow() const;
     [[nodiscard]] std::uint64_t last_id() const;
 

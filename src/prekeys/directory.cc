@@ -189,6 +189,7 @@ Task<Result<EnrolOutcome>> Directory::enrol(Registration upload, std::optional<R
     // The request proof, every key signature and the log's name in one hand-over.
     auto verify = [proof = std::move(*proof), upload = std::move(upload),
                    index_of = index_of_]() mutable -> Result<Verified> {
+        TRY_VOID(check_identity_key(upload.identity));
         if (!verify_proof(proof, upload.identity)) {
             return errors::bad_request_signature();
         }
@@ -287,6 +288,7 @@ Task<Result<EnrolOutcome>> Directory::rotate_identity(IdentityRotation rotation,
     auto verify = [rotation = std::move(rotation), old_key = signer.identity.keys.signing_key,
                    signed_at = signer.proof.signed_at]() mutable -> Result<Registration> {
         const Registration& next = rotation.next;
+        TRY_VOID(check_identity_key(next.identity));
         const Bytes message =
             identity_rotation_message(next.address, old_key, next.identity.signing_key, signed_at);
         if (!verify_signature(next.identity.suite, next.identity.signing_key, message,
@@ -316,6 +318,16 @@ Task<Result<void>> Directory::remove(Address address, SignedIdentity signer, Cal
     co_return ok();
 }
 
+void Directory::withheld(std::string_view limit_name, const Address& target, const Caller& caller) {
+    Event event;
+    event.type = EventType::key_withheld;
+    event.at = clock_.now();
+    event.address = target;
+    event.client_key = caller.client_key;
+    event.limit = limit_name;
+    events_.on_event(event);
+}
+
 bool Directory::may_consume(const Address& target, const std::string& who, bool identified,
                             const Caller& caller) {
     if (!config_.limits.enabled) {
@@ -323,12 +335,14 @@ bool Directory::may_consume(const Address& target, const std::string& who, bool 
     }
     const std::string pair = fmt::format("{}|{}", who, target.text());
     if (!buckets_->per_pair.take(pair).allowed) {
+        withheld("pair", target, caller);
         return false;
     }
     if (identified || buckets_->per_target.take(target.text()).allowed) {
         return true;
     }
     buckets_->per_pair.give_back(pair);
+    withheld("target", target, caller);
     if (buckets_->suspicion.take(target.text()).allowed) {
         emit(EventType::depletion_suspected, target, caller);
     }
@@ -394,8 +408,14 @@ Task<Result<ClaimOutcome>> Directory::claim(std::vector<ClaimItem> items,
             co_return errors::unauthorized("Callers identify themselves with the Shade-* headers.");
         }
         const Address signer_address = *proof->address;
-        CO_TRY(SignedIdentity signer, co_await authenticate(signer_address, proof, caller));
-        requester = Store::Requester{signer_address, std::move(signer.proof)};
+        auto signer = co_await authenticate(signer_address, proof, caller);
+        if (!signer && signer.error().code == Code::not_found) {
+            co_return errors::unauthorized("The caller itself is not registered here.");
+        }
+        if (!signer) {
+            co_return std::unexpected(std::move(signer).error());
+        }
+        requester = Store::Requester{signer_address, std::move(signer->proof)};
     }
     const bool identified = requester.has_value();
     const std::string who = identified ? requester->address.text() : "ip:" + caller.client_key;

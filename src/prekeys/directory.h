@@ -89,6 +89,7 @@ class Directory {
                                      std::string_view name, const Caller& caller,
                                      double tokens = 1);
     [[nodiscard]] Result<void> check_failures(const Caller& caller);
+    void withheld(std::string_view limit_name, const Address& target, const Caller& caller);
     [[nodiscard]] bool may_consume(const Address& target, const std::string& who, bool identified,
                                    const Caller& caller);
     void give_back(const Address& target, const std::string& who, bool identified);

@@ -78,6 +78,12 @@ std::unexpected<Error> invalid_field(std::string_view field, std::string_view wh
     return with_details(validation(fmt::format("{} {}.", field, what)), std::move(details));
 }
 
+std::unexpected<Error> contradicting_field(std::string_view field, std::string_view what) {
+    auto error = invalid_field(field, what);
+    error.error().code = Code::unprocessable;
+    return error;
+}
+
 }  // namespace errors
 
 const std::vector<PublicError>& public_errors() {

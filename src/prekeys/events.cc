@@ -14,6 +14,8 @@ std::string_view event_name(EventType type) {
             return "deleted";
         case EventType::rate_limited:
             return "rate_limited";
+        case EventType::key_withheld:
+            return "key_withheld";
         case EventType::signed_prekey_rotated:
             return "signed_prekey_rotated";
         case EventType::identity_rotated:

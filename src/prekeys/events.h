@@ -19,6 +19,7 @@ enum class EventType : std::uint8_t {
     replenished,
     deleted,
     rate_limited,
+    key_withheld,  // over a budget: the bundle goes out without a one-time key
     signed_prekey_rotated,
     identity_rotated,
     prekeys_low,

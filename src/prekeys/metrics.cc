@@ -92,6 +92,7 @@ void ServiceMetrics::on_event(const Event& event) {
             signed_prekey_age_.observe(static_cast<double>(*event.signed_prekey_age_ms) / 1000);
             break;
         case EventType::rate_limited:
+        case EventType::key_withheld:
             if (const auto found = rate_limited_.find(event.limit); found != rate_limited_.end()) {
                 found->second.add();
             }

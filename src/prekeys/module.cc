@@ -155,10 +155,8 @@ struct PrekeysModule::Parts {
         for (;;) {
             if (!transparency->trouble()) {
                 const auto tree = co_await transparency->latest();
-                if (tree) {
-                    metrics.set_key_transparency(
-                        static_cast<std::int64_t>(tree->size),
-                        static_cast<double>(deps.clock.now() - tree->signed_at) / 1000);
+                if (!tree) {
+                    deps.logger.failure(LogLevel::debug, "no checkpoint this time", tree.error());
                 }
             }
             co_await deps.loop.sleep(kCheckpoint);

@@ -52,7 +52,7 @@ std::string_view counter_of(EventType type) {
 // Internal events that the feed does not show: metrics and counters have them.
 bool is_for_the_feed(EventType type) {
     return type != EventType::auth_failed && type != EventType::identity_key_reused &&
-           type != EventType::last_resort_used;
+           type != EventType::last_resort_used && type != EventType::key_withheld;
 }
 
 void append_text_member(std::string& out, std::string_view name, std::string_view value) {
@@ -67,7 +67,11 @@ void append_integer_member(std::string& out, std::string_view name, std::int64_t
 }  // namespace
 
 Observer::Observer(const Clock& clock, const Pseudonyms& pseudonyms, bool shows_addresses)
-    : clock_(clock), pseudonyms_(pseudonyms), shows_addresses_(shows_addresses) {
+    : clock_(clock),
+      pseudonyms_(pseudonyms),
+      shows_addresses_(shows_addresses),
+      // A thousand events a millisecond would have to happen for two processes to share an id.
+      feed_(net::SseLimits{.ids_after = static_cast<std::uint64_t>(clock.now()) * 1000}) {
     for (const auto& list : {std::span<const std::string_view>(kFlowCounters),
                              std::span<const std::string_view>(kTroubleCounters)}) {
         for (const std::string_view name : list) {
@@ -105,6 +109,7 @@ void Observer::count(const Event& event) {
             ++bucket.counts[registrations];
             break;
         case EventType::rate_limited:
+        case EventType::key_withheld:
             ++bucket.counts[rate_limited];
             if (const auto found = rate_limited_.find(event.limit); found != rate_limited_.end()) {
                 ++found->second;

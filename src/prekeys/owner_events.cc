@@ -41,6 +41,9 @@ Result<net::Response> OwnerEvents::subscribe(const Address& address,
         }
         found = channels_.emplace(address.text(), std::make_unique<net::SseChannel>(kLimits)).first;
     }
+    if (found->second->full()) {
+        return errors::rate_limited("This address has enough event streams open.");
+    }
     return found->second->subscribe(last_event_id);
 }
 

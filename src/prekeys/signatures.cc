@@ -71,48 +71,74 @@ Bytes identity_rotation_message(const Address& address, ByteView old_signing_key
     return message;
 }
 
-Result<void> verify_signed_prekey(const IdentityKeys& identity, const SignedPreKey& key) {
+namespace {
+
+void check_signed_prekey(const IdentityKeys& identity, const SignedPreKey& key,
+                         std::vector<std::string>& failing) {
     if (!verify_signature(identity.suite, identity.signing_key,
                           signed_prekey_message(identity.suite, key), key.signature)) {
-        return invalid_signatures({fmt::format("{}", key.id)});
+        failing.push_back(fmt::format("{}", key.id));
     }
-    return ok();
 }
 
-Result<void> verify_kem_keys(const IdentityKeys& identity, const std::vector<KemPreKey>& keys) {
-    std::vector<std::string> failing;
-    for (const KemPreKey& key : keys) {
-        if (!verify_signature(identity.suite, identity.signing_key,
-                              kem_prekey_message(identity.suite, key), key.signature)) {
-            failing.push_back(fmt::format("{}", key.id));
-        }
+void check_kem_key(const IdentityKeys& identity, const KemPreKey& key,
+                   std::vector<std::string>& failing) {
+    if (!verify_signature(identity.suite, identity.signing_key,
+                          kem_prekey_message(identity.suite, key), key.signature)) {
+        failing.push_back(fmt::format("{}", key.id));
     }
+}
+
+Result<void> none_of(const std::vector<std::string>& failing) {
     if (!failing.empty()) {
         return invalid_signatures(failing);
     }
     return ok();
 }
 
-Result<void> verify_registration(const Registration& upload) {
-    const IdentityKeys& identity = upload.identity;
+}  // namespace
+
+Result<void> check_identity_key(const IdentityKeys& identity) {
     const bool acceptable = uses_xeddsa(identity.suite)
                                 ? crypto::is_acceptable_xeddsa_key(identity.signing_key)
                                 : crypto::is_acceptable_ed25519_key(identity.signing_key);
     if (!acceptable) {
         return errors::weak_key();
     }
+    return ok();
+}
+
+Result<void> verify_signed_prekey(const IdentityKeys& identity, const SignedPreKey& key) {
+    std::vector<std::string> failing;
+    check_signed_prekey(identity, key, failing);
+    return none_of(failing);
+}
+
+Result<void> verify_kem_keys(const IdentityKeys& identity, const std::vector<KemPreKey>& keys) {
+    std::vector<std::string> failing;
+    for (const KemPreKey& key : keys) {
+        check_kem_key(identity, key, failing);
+    }
+    return none_of(failing);
+}
+
+Result<void> verify_registration(const Registration& upload) {
+    const IdentityKeys& identity = upload.identity;
+    std::vector<std::string> failing;
     if (identity.dh_signature &&
         !crypto::ed25519_verify(identity.signing_key,
                                 dh_binding_message(upload.address, identity.dh_key),
                                 *identity.dh_signature)) {
-        return invalid_signatures({"\"identityDhKey\""});
+        failing.emplace_back("\"identityDhKey\"");
     }
-    TRY_VOID(verify_signed_prekey(identity, upload.signed_prekey));
-    std::vector<KemPreKey> kem = upload.batch.kem_one_time;
+    check_signed_prekey(identity, upload.signed_prekey, failing);
     if (upload.last_resort) {
-        kem.push_back(*upload.last_resort);
+        check_kem_key(identity, *upload.last_resort, failing);
     }
-    return verify_kem_keys(identity, kem);
+    for (const KemPreKey& key : upload.batch.kem_one_time) {
+        check_kem_key(identity, key, failing);
+    }
+    return none_of(failing);
 }
 
 }  // namespace nave::prekeys

@@ -27,6 +27,8 @@ namespace nave::prekeys {
 [[nodiscard]] Bytes identity_rotation_message(const Address& address, ByteView old_signing_key,
                                               ByteView new_signing_key, UnixMillis signed_at);
 
+// Error SHADE_WEAK_KEY for an identity key that no honest client makes. About 45 us.
+[[nodiscard]] Result<void> check_identity_key(const IdentityKeys& identity);
 // Everything in an upload that carries a signature. Error SHADE_INVALID_SIGNATURE with
 // details.keyIds, the ids of all keys that fail ("identityDhKey" for the binding).
 [[nodiscard]] Result<void> verify_registration(const Registration& upload);

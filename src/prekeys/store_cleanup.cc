@@ -75,8 +75,12 @@ Task<Result<void>> Store::forget_expired(UnixMillis now) {
                        {now - kIssuedMemoryMs, kBatch}));
         TRY_VOID(tx.execute("delete from shade_server_signed_prekeys where retired_at < $1",
                             {now - kRetiredMemoryMs}));
-        TRY_VOID(tx.execute("delete from shade_server_tombstones where at < $1",
-                            {now - policy.tombstone_ms}));
+        // A tombstone also says whose issued ids the address remembers, so it outlives those.
+        TRY_VOID(
+            tx.execute("delete from shade_server_tombstones where at < $1 and not exists "
+                       "(select 1 from shade_server_one_time_prekeys o "
+                       "where o.address = shade_server_tombstones.address)",
+                       {now - policy.tombstone_ms}));
         return ok();
     };
     co_return co_await database_.write(std::move(write));
@@ -85,7 +89,8 @@ Task<Result<void>> Store::forget_expired(UnixMillis now) {
 Task<Result<bool>> Store::release_tombstone(Address address) {
     auto write = [address](Transaction& tx) -> Result<bool> {
         TRY(const std::int64_t removed,
-            tx.execute("delete from shade_server_tombstones where address = $1", {address.text()}));
+            tx.execute("update shade_server_tombstones set at = 0 where address = $1 and at > 0",
+                       {address.text()}));
         return removed > 0;
     };
     co_return co_await database_.write(std::move(write));

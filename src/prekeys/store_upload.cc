@@ -133,7 +133,7 @@ Result<void> serve(Transaction& tx, const Address& address, std::int64_t kind,
                      {address.text(), kind}));
     if (current && current->integer(0) == id) {
         if (current->bytes(1) != public_key) {
-            return errors::invalid_field(
+            return errors::contradicting_field(
                 kind == kCurve ? "signedPreKey.keyId" : "kemLastResortPreKey.keyId",
                 "is in use by another key; a new key needs a new id");
         }
@@ -242,22 +242,26 @@ Result<void> erase_identity(Transaction& tx, const Address& address, const Ident
 
 namespace {
 
-// A name that was removed returns at once to the same key, to another only after quarantine.
+// A name that was removed returns at once to the same key, to another only after quarantine. Key
+// ids belong to an identity: those the address issued before count only for the key that returns.
 Result<void> pass_tombstone(Transaction& tx, const Registration& upload, UnixMillis now,
                             const StorePolicy& policy) {
     TRY(const auto row,
         tx.query_one("select signing_key_hash, at from shade_server_tombstones where address = $1",
                      {upload.address.text()}));
-    if (!row) {
-        return ok();
-    }
     const auto key_hash = crypto::sha256(upload.identity.signing_key);
-    const bool same_key = equal(row->bytes(0), key_hash);
-    if (!same_key && row->integer(1) + policy.tombstone_ms > now) {
+    const bool same_key = row && equal(row->bytes(0), key_hash);
+    if (row && !same_key && row->integer(1) + policy.tombstone_ms > now) {
         return errors::tombstoned();
     }
-    TRY_VOID(tx.execute("delete from shade_server_tombstones where address = $1",
-                        {upload.address.text()}));
+    if (row) {
+        TRY_VOID(tx.execute("delete from shade_server_tombstones where address = $1",
+                            {upload.address.text()}));
+    }
+    if (!same_key) {
+        TRY_VOID(tx.execute("delete from shade_server_one_time_prekeys where address = $1",
+                            {upload.address.text()}));
+    }
     return ok();
 }
 
@@ -360,8 +364,8 @@ Result<EnrolOutcome> enrol_in(Transaction& tx, Registration upload, const Accept
                                 upload.identity, index, now));
     } else if (upload.identity.dh_signature &&
                upload.identity.dh_signature != stored->keys.dh_signature) {
-        TRY_VOID(sql::log_event(tx, kt::EventKind::register_identity, upload.address, upload.identity,
-                                std::nullopt, now));
+        TRY_VOID(sql::log_event(tx, kt::EventKind::register_identity, upload.address,
+                                upload.identity, std::nullopt, now));
     }
     outcome.created = inserted.made;
     outcome.key_reused = inserted.made && inserted.key_reused;

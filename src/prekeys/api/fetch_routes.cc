@@ -50,6 +50,15 @@ std::string not_found_object(const net::Request& request) {
                         request.request_id);
 }
 
+// Asked before a claim: a proof that cannot be had must not cost a one-time key.
+Result<void> check_log(const Context& context, bool wanted) {
+    if (wanted && context.transparency.trouble()) {
+        return errors::storage("Key transparency is out of service: " +
+                               *context.transparency.trouble());
+    }
+    return ok();
+}
+
 // The proof that the identity is in the transparency log, for callers who ask: it costs more than
 // the bundle itself.
 Task<Result<std::string>> kt_member(Context& context, const Address& address, bool wanted) {
@@ -66,6 +75,8 @@ Task<Result<net::Response>> fetch_bundle(Context& context, const net::Request& r
     }
     CO_TRY(auto proof, read_proof(request, nullptr, context.directory.config().audience));
     CO_TRY_VOID(check_access(context, request, proof));
+    const bool wants_kt = request.query_param("kt") == "1";
+    CO_TRY_VOID(check_log(context, wants_kt));
     std::vector<ClaimItem> items;
     items.push_back(ClaimItem{address, std::nullopt});
     CO_TRY(ClaimOutcome outcome, co_await context.directory.claim(
@@ -74,8 +85,7 @@ Task<Result<net::Response>> fetch_bundle(Context& context, const net::Request& r
         co_return errors::not_found("No identity is registered at this address.");
     }
     ClaimedBundle& bundle = *outcome.front();
-    CO_TRY(const std::string proof_json,
-           co_await kt_member(context, address, request.query_param("kt") == "1"));
+    CO_TRY(const std::string proof_json, co_await kt_member(context, address, wants_kt));
     net::Response response = answer(200, add_member(std::move(bundle.json), "kt", proof_json));
     if (context.directory.clock().now() - bundle.signed_prekey_created_at > kStalePrekeyMs) {
         response.headers.emplace_back("Shade-Stale-Prekey", "1");
@@ -116,6 +126,7 @@ Task<Result<net::Response>> claim(Context& context, const net::Request& request)
     CO_TRY(const bool wants_kt, reader.boolean("kt", false));
     CO_TRY(auto proof, read_proof(request, nullptr, context.directory.config().audience));
     CO_TRY_VOID(check_access(context, request, proof));
+    CO_TRY_VOID(check_log(context, wants_kt));
     CO_TRY(ClaimOutcome outcome,
            co_await context.directory.claim(items, std::move(proof), caller_of(request)));
     std::string out = R"({"results":[)";

@@ -68,6 +68,10 @@ net::Response events(Context& context, const net::Request& request) {
     if (const auto allowed = context.observer_auth->check_stream(request); !allowed) {
         return render_error(allowed.error(), request.request_id);
     }
+    if (context.observer.feed().full()) {
+        return render_error(errors::rate_limited("Too many observers are watching.").error(),
+                            request.request_id);
+    }
     return context.observer.feed().subscribe(request.header("Last-Event-ID"));
 }
 

@@ -76,7 +76,11 @@ export class Backend {
     // A second process on the same store (PostgreSQL only).
     async replica({ env = kUnlimited } = {}) {
         assert.equal(this.store, 'postgres');
-        return Server.start({ env: { SHADE_LOG_LEVEL: 'debug', ...env, ...this.storeEnv } });
+        const shared = {
+            ...this.storeEnv,
+            SHADE_KT_KEY_FILE: path.join(this.server.dataDir, 'shade-kt.key'),
+        };
+        return Server.start({ env: { SHADE_LOG_LEVEL: 'debug', ...env, ...shared } });
     }
 
     async restart(env = undefined) {

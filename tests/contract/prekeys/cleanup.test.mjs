@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Device } from '../../support/client.mjs';
 import { expectError, expectOutcome } from '../../support/expect.mjs';
+import { runCommand } from '../../support/server.mjs';
 import { onEachStore } from '../../support/stores.mjs';
 
 const kDay = 86_400_000;
@@ -104,6 +105,32 @@ onEachStore(
             );
             await context.backend.restart();
             expectOutcome(await context.api.register(stranger), 201);
+        });
+
+        test('a released name goes to anybody; keys of its first owner still never go out twice', async () => {
+            const release = (address) =>
+                runCommand(
+                    ['prekeys', 'tombstone', 'release', address, '--data-dir', context.server.dataDir],
+                    { env: context.server.env },
+                );
+            const [device, other] = [await registered(context.api), await registered(context.api)];
+            const taken = expectOutcome(await context.api.bundle(device.address), 200);
+            for (const owner of [device, other]) {
+                expectOutcome(await context.api.delete(owner), 204);
+                const { code, stderr } = await release(owner.address);
+                assert.equal(code, 0, stderr);
+            }
+            const stranger = new Device({ address: other.address });
+            expectOutcome(await context.api.register(stranger), 201);
+            // The first owner comes back with the keys it uploaded before.
+            const body = device.registration();
+            body.oneTimePreKeys = [taken.oneTimePreKey];
+            const again = expectOutcome(
+                await context.api.write(device, 'POST', '/v1/keys/register', body),
+                201,
+            );
+            assert.deepEqual(again.results.consumed, [taken.oneTimePreKey.keyId]);
+            assert.deepEqual(again.results.accepted, []);
         });
 
         test('registering, fetching and replenishing each keep an identity alive', async () => {

@@ -1,8 +1,12 @@
 // Key transparency: everything the log serves is verified by an independent implementation.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
 import { Device, freshAddress, kSuites } from '../../support/client.mjs';
+import { makeExamples } from '../../support/examples.mjs';
 import { expectError, expectOutcome } from '../../support/expect.mjs';
+import { runCommand, temporaryDirectory } from '../../support/server.mjs';
 import { onEachStore } from '../../support/stores.mjs';
 import {
     decodeLeaf,
@@ -253,5 +257,53 @@ onEachStore('key transparency', (context) => {
         const metrics = await context.api.metrics();
         assert.ok(metrics.get('shade_kt_tree_size') >= size);
         assert.ok(metrics.get('shade_kt_checkpoint_age_seconds') >= 0);
+    });
+});
+
+// The binary's own verifier on documents made by the independent implementation.
+describe('kt verify', () => {
+    const examples = makeExamples();
+    const keys = examples.KtKeys.value;
+    const directory = temporaryDirectory('nave-kt');
+    const write = (name, text) => {
+        const file = path.join(directory, name);
+        fs.writeFileSync(file, text);
+        return file;
+    };
+    const verify = (document, ...more) =>
+        runCommand([
+            ...['prekeys', 'kt', 'verify', write('proof.json', JSON.stringify(document))],
+            ...['--key', keys.vkey, '--vrf-key', keys.vrfPublicKey, ...more],
+        ]);
+    const proof = () => JSON.parse(JSON.stringify(examples.KtProof.value));
+
+    test('accepts what is right', async () => {
+        const known = write('known', examples.BundleX3dh.value.kt.checkpoint);
+        for (const more of [[], ['--address', 'alice:1'], ['--known', known]]) {
+            const { code, stdout, stderr } = await verify(proof(), ...more);
+            assert.equal(code, 0, stderr);
+            assert.match(stdout, /2 entries/);
+        }
+    });
+
+    test('refuses what is not', async () => {
+        const changes = [
+            (document) => document.leaves.pop() && document.leaves.push(document.leaves[0]),
+            (document) => document.leaves.shift(),
+            (document) => (document.address = 'alice:2'),
+            (document) => (document.leaves[1].opening.suite = 'pqxdh-ed25519'),
+            (document) => (document.leaves[1].inclusion[0] = document.leaves[0].inclusion[0]),
+            (document) => (document.checkpoint = document.checkpoint.replace('\n8\n', '\n9\n')),
+            (document) => (document.vrfProof = document.vrfProof.replace(/^..../, 'AAAA')),
+        ];
+        for (const [i, change] of changes.entries()) {
+            const document = proof();
+            change(document);
+            const { code, stderr } = await verify(document);
+            assert.notEqual(code, 0, `change ${i} was not noticed`);
+            assert.match(stderr, /NOT verify/);
+        }
+        assert.notEqual((await verify(proof(), '--address', 'bob:1')).code, 0);
+        fs.rmSync(directory, { recursive: true });
     });
 });

@@ -78,6 +78,12 @@ std::unexpected<Error> invalid_field(std::string_view field, std::string_view wh
     return with_details(validation(fmt::format("{} {}.", field, what)), std::move(details));
 }
 
+std::unexpected<Error> too_many(std::string message) {
+    auto error = rate_limited(std::move(message));
+    error.error().retry_after = std::chrono::seconds(30);
+    return error;
+}
+
 std::unexpected<Error> contradicting_field(std::string_view field, std::string_view what) {
     auto error = invalid_field(field, what);
     error.error().code = Code::unprocessable;

@@ -27,6 +27,8 @@ namespace errors {
 [[nodiscard]] std::unexpected<Error> with_details(std::unexpected<Error> error,
                                                   std::string details_json);
 [[nodiscard]] std::unexpected<Error> invalid_field(std::string_view field, std::string_view what);
+// Something of which there can only be so many at once; says to try again in half a minute.
+[[nodiscard]] std::unexpected<Error> too_many(std::string message);
 // The same code with status 422: well-formed, but it contradicts what is stored.
 [[nodiscard]] std::unexpected<Error> contradicting_field(std::string_view field,
                                                          std::string_view what);

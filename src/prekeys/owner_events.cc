@@ -37,12 +37,12 @@ Result<net::Response> OwnerEvents::subscribe(const Address& address,
     auto found = channels_.find(address.text());
     if (found == channels_.end()) {
         if (channels_.size() >= kOwnersMax) {
-            return errors::rate_limited("Too many owners are listening.");
+            return errors::too_many("Too many owners are listening.");
         }
         found = channels_.emplace(address.text(), std::make_unique<net::SseChannel>(kLimits)).first;
     }
     if (found->second->full()) {
-        return errors::rate_limited("This address has enough event streams open.");
+        return errors::too_many("This address has enough event streams open.");
     }
     return found->second->subscribe(last_event_id);
 }

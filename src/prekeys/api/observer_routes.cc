@@ -69,7 +69,7 @@ net::Response events(Context& context, const net::Request& request) {
         return render_error(allowed.error(), request.request_id);
     }
     if (context.observer.feed().full()) {
-        return render_error(errors::rate_limited("Too many observers are watching.").error(),
+        return render_error(errors::too_many("Too many observers are watching.").error(),
                             request.request_id);
     }
     return context.observer.feed().subscribe(request.header("Last-Event-ID"));

@@ -60,7 +60,8 @@ class Database {
     }
 
     [[nodiscard]] virtual Dialect dialect() const = 0;
-    // Cheap and never blocks: what the background check last saw. Empty when healthy, else why not.
+    // Cheap and never blocks: what the background check last saw. Empty when healthy, else why not,
+    // for operators: it names hosts and files.
     [[nodiscard]] virtual std::optional<std::string> trouble() const = 0;
     [[nodiscard]] virtual DatabaseStats stats() const = 0;
     // For humans and logs: "sqlite ./data/x.db", "postgres db@host:port"; never a password.

@@ -314,6 +314,34 @@ TEST_P(DatabaseContract, AFailingClosureTakesNoneOfTheOthersWithIt) {
     }
 }
 
+// The failure shows only at COMMIT, when the closures of a group can no longer be told apart.
+TEST_P(DatabaseContract, AConstraintThatFailsAtCommitFailsItsOwnClosureOnly) {
+    script(
+        "CREATE TABLE parent (id BIGINT PRIMARY KEY);"
+        "CREATE TABLE child (id BIGINT PRIMARY KEY, parent BIGINT REFERENCES parent (id) "
+        "DEFERRABLE INITIALLY DEFERRED);"
+        "INSERT INTO parent VALUES (1)");
+    std::vector<std::optional<Result<std::int64_t>>> outcomes(30);
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        const auto id = static_cast<std::int64_t>(i);
+        auto closure = [id](Transaction& tx) {
+            return tx.execute("INSERT INTO child VALUES ($1, $2)", {id, id == 17 ? 99 : 1});
+        };
+        boost::asio::co_spawn(loop_.executor(),
+                              keep_value(db().write(std::move(closure)), outcomes[i]),
+                              [](std::exception_ptr thrown) { EXPECT_FALSE(thrown); });
+    }
+    loop_.run();
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        ASSERT_TRUE(outcomes[i]);
+        EXPECT_EQ(outcomes[i]->has_value(), i != 17) << i;
+    }
+    EXPECT_EQ(outcomes[17]->error().id, "storage.conflict");
+    const auto rows = read([](Transaction& tx) { return tx.query("SELECT id FROM child"); });
+    ASSERT_TRUE(rows);
+    EXPECT_EQ(rows->size(), 29U);
+}
+
 Task<bool> claim(Database& database, std::set<std::int64_t>& seen, int& none) {
     auto closure = [](Transaction& tx) -> Result<std::optional<std::int64_t>> {
         const std::string_view sql =

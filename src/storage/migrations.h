@@ -1,6 +1,11 @@
-// Migrations: numbered schema changes of one module, applied in order, each in one transaction,
-// recorded with a checksum in nave_schema_migrations(module, version, name, checksum, applied_at).
-// Several nodes may start at once: PostgreSQL takes an advisory lock, SQLite its write lock.
+// Migrations: numbered schema changes of one module, applied in order and recorded with a checksum
+// in nave_schema_migrations(module, version, name, checksum, applied_at). All that are pending are
+// applied in one transaction, so a failure leaves the schema as it was. The checksum covers the
+// scripts of both dialects: it means the same in either store.
+//
+// Several nodes may start at once: PostgreSQL takes an advisory lock, SQLite its write lock. It is
+// one operation of the database, so a change that rewrites large tables needs a handle that was
+// opened with a longer deadline.
 #pragma once
 
 #include "base/clock.h"

@@ -29,7 +29,7 @@ using Address = std::variant<SqliteAddress, PostgresAddress>;
 
 struct Options {
     std::size_t readers = 2;                           // SQLite read connections
-    std::size_t connections = 8;                       // PostgreSQL pool size
+    std::size_t connections = 16;                      // PostgreSQL pool size
     std::size_t queue_max = 8192;                      // closures waiting; beyond it "storage.busy"
     std::size_t batch_max = 512;                       // closures per SQLite group commit
     std::chrono::milliseconds deadline{10'000};        // per operation, waiting included

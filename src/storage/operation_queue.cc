@@ -46,11 +46,21 @@ bool OperationQueue::take(std::vector<OperationPtr>& into, std::size_t max,
         }
         --takers_;
     }
+    const bool finished = closed_ && waiting_.empty();
+    move_out(into, max);
+    return !finished;
+}
+
+void OperationQueue::take_now(std::vector<OperationPtr>& into, std::size_t max) {
+    const std::lock_guard lock(mutex_);
+    move_out(into, max);
+}
+
+void OperationQueue::move_out(std::vector<OperationPtr>& into, std::size_t max) {
     const auto count = static_cast<std::ptrdiff_t>(std::min(max, waiting_.size()));
     into.insert(into.end(), std::make_move_iterator(waiting_.begin()),
                 std::make_move_iterator(waiting_.begin() + count));
     waiting_.erase(waiting_.begin(), waiting_.begin() + count);
-    return count > 0 || !closed_;
 }
 
 std::vector<OperationPtr> OperationQueue::take_all() {

@@ -27,6 +27,8 @@ class OperationQueue {
     // when nullopt). Nothing is taken after that wait or wake(). False: closed and empty.
     [[nodiscard]] bool take(std::vector<OperationPtr>& into, std::size_t max,
                             std::optional<std::chrono::milliseconds> patience);
+    // Up to `max` of those that wait now, without waiting.
+    void take_now(std::vector<OperationPtr>& into, std::size_t max);
     // Everything that waits, at once and without waiting.
     [[nodiscard]] std::vector<OperationPtr> take_all();
 
@@ -38,6 +40,8 @@ class OperationQueue {
     [[nodiscard]] std::size_t size() const;
 
   private:
+    void move_out(std::vector<OperationPtr>& into, std::size_t max);
+
     const std::size_t waiting_max_;
     mutable std::mutex mutex_;
     std::condition_variable ready_;

@@ -74,6 +74,13 @@ T run(Loop& loop, Task<T> task) {
     return std::move(value).value();
 }
 
+// Few connections: making them is most of the time of most tests.
+[[nodiscard]] inline Options small_options() {
+    Options options;
+    options.connections = 4;
+    return options;
+}
+
 enum class Store : std::uint8_t { memory, file, postgres };
 [[nodiscard]] std::string name_of(const testing::TestParamInfo<Store>& info);
 
@@ -83,12 +90,12 @@ class DatabaseTest : public testing::Test {
     [[nodiscard]] Address make_address(Store store, const std::string& name);
     // Skips or fails the test when the store is not there.
     void require(Store store);
-    void use(Store store, Options options = Options());
+    void use(Store store, Options options = small_options());
     // Another empty database, `name` telling files apart.
     [[nodiscard]] std::unique_ptr<Database> fresh(Store store, const std::string& name,
-                                                  Options options = Options());
+                                                  Options options = small_options());
     // Another handle on the same database; not for Store::memory.
-    [[nodiscard]] std::unique_ptr<Database> another(Options options = Options());
+    [[nodiscard]] std::unique_ptr<Database> another(Options options = small_options());
     [[nodiscard]] Address address() const { return *address_; }
     [[nodiscard]] Database& db() { return *database_; }
 

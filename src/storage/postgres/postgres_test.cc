@@ -124,6 +124,57 @@ TEST_F(Postgres, StatementsAreRepreparedWhenTheSchemaChanges) {
     EXPECT_EQ(narrow->stats().retries, 1U);
 }
 
+std::int64_t prepared_statements(Loop& loop, Database& database) {
+    const auto row = run(loop, database.read([](Transaction& tx) {
+        return tx.query_one("SELECT count(*) FROM pg_prepared_statements");
+    }));
+    return row && *row ? (*row)->integer(0) : -1;
+}
+
+TEST_F(Postgres, PatternsOfNullsShareOneStatement) {
+    script("CREATE TABLE n (a BIGINT, b TEXT, c BYTEA, d BIGINT)");
+    Options one;
+    one.connections = 1;
+    const auto narrow = another(one);
+    const std::int64_t before = prepared_statements(loop_, *narrow);
+    for (unsigned pattern = 0; pattern < 16; ++pattern) {
+        const auto outcome = run(loop_, narrow->write([pattern](Transaction& tx) {
+            const Bytes bytes{1, 2};
+            const auto pick = [pattern](unsigned bit, Param value) {
+                return (pattern >> bit & 1U) != 0 ? value : Param(nullptr);
+            };
+            return tx.execute("INSERT INTO n VALUES ($1, $2, $3, $4)",
+                              {pick(0, 1), pick(1, "x"), pick(2, bytes), pick(3, 4)});
+        }));
+        ASSERT_TRUE(outcome) << outcome.error().detail;
+    }
+    // At most one for each parameter that was first seen as null.
+    EXPECT_LE(prepared_statements(loop_, *narrow) - before, 5);
+    const auto rows = run(loop_, narrow->read([](Transaction& tx) {
+        return tx.query("SELECT count(a), count(b), count(c), count(d) FROM n");
+    }));
+    ASSERT_TRUE(rows);
+    for (std::size_t column = 0; column < 4; ++column) {
+        EXPECT_EQ(rows->front().integer(column), 8);
+    }
+}
+
+TEST_F(Postgres, GeneratedStatementsDoNotPileUpAtTheServer) {
+    Options one;
+    one.connections = 1;
+    const auto narrow = another(one);
+    for (int i = 0; i < 1'200; ++i) {
+        const auto row = run(loop_, narrow->read([i](Transaction& tx) {
+            const std::string sql = "SELECT " + std::to_string(i) + "::bigint";
+            return tx.query_one(sql);
+        }));
+        ASSERT_TRUE(row) << row.error().detail;
+        ASSERT_EQ((*row)->integer(0), i);
+    }
+    EXPECT_LT(prepared_statements(loop_, *narrow), 600);
+    EXPECT_EQ(narrow->stats().retries, 0U);
+}
+
 TEST_F(Postgres, AStatementPastTheDeadlineIsStoppedAndTheConnectionKept) {
     Options options;
     options.connections = 1;

@@ -26,6 +26,11 @@ Result<void> enable_log(Connection& connection) {
     return ok();
 }
 
+std::string reason_of(const Error& error) {
+    return error.id == "storage.busy" ? "Another process keeps the database file locked."
+                                      : error.message;
+}
+
 int on_commit(void* checkpointer, sqlite3*, const char*, int pages) {
     static_cast<Checkpointer*>(checkpointer)->log_grew(pages);
     return SQLITE_OK;
@@ -114,7 +119,7 @@ Task<Result<void>> SqliteDatabase::submit(Access access, std::shared_ptr<Job> jo
 }
 
 void SqliteDatabase::write_loop() {
-    GroupCommit group(*writer_);
+    GroupCommit group(*writer_, writes_, options_.batch_max);
     std::vector<OperationPtr> batch;
     while (true) {
         std::optional<std::chrono::milliseconds> patience;
@@ -141,7 +146,7 @@ void SqliteDatabase::write_batch(GroupCommit& group, std::vector<OperationPtr>& 
     counters_.writes.fetch_add(report.writes, std::memory_order_relaxed);
     counters_.retries.fetch_add(report.retries, std::memory_order_relaxed);
     if (report.trouble) {
-        report_trouble(report.trouble->message);
+        report_trouble(reason_of(*report.trouble));
     } else if (report.commits > 0) {
         report_recovery();
     }
@@ -178,7 +183,7 @@ void SqliteDatabase::read_loop(Connection& connection) {
             static_cast<void>(connection.run("COMMIT"));
         }
         if (!operation->outcome && is_trouble(operation->outcome.error())) {
-            report_trouble(operation->outcome.error().message);
+            report_trouble(reason_of(operation->outcome.error()));
         }
         completions_->complete(std::move(operation));
     }

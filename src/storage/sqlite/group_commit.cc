@@ -22,20 +22,18 @@ constexpr std::string_view kRollbackToSave = "ROLLBACK TO closure";
 
 BatchReport GroupCommit::run(std::vector<OperationPtr>& batch) {
     report_ = {};
-    std::erase_if(batch, [](const OperationPtr& operation) { return operation->abandoned.load(); });
-    if (batch.size() > 1 && run_together(batch) == Together::done) {
-        return std::move(report_);
-    }
-    report_.retries = batch.size() > 1 ? batch.size() : 0;
-    for (const OperationPtr& operation : batch) {
-        run_alone(*operation);
+    if (run_together(batch) == Together::separate) {
+        report_.retries += batch.size();
+        for (const OperationPtr& operation : batch) {
+            run_alone(*operation);
+        }
     }
     return std::move(report_);
 }
 
 // `separate`: the transaction was lost through one closure (SQLite gives up the whole transaction
 // when the disk is full, or a deferred constraint fails at COMMIT), and nothing was committed.
-GroupCommit::Together GroupCommit::run_together(const std::vector<OperationPtr>& batch) {
+GroupCommit::Together GroupCommit::run_together(std::vector<OperationPtr>& batch) {
     if (auto begun = connection_.run(kBegin); !begun) {
         report_.trouble = begun.error();
         for (const OperationPtr& operation : batch) {
@@ -44,16 +42,18 @@ GroupCommit::Together GroupCommit::run_together(const std::vector<OperationPtr>&
         return Together::done;
     }
     std::uint64_t succeeded = 0;
-    for (const OperationPtr& operation : batch) {
-        Result<void> kept = connection_.run(kSave);
-        if (kept) {
-            operation->outcome = execute(*operation);
-            succeeded += operation->outcome ? 1 : 0;
-            kept = operation->outcome ? connection_.run(kRelease) : undo_savepoint();
+    for (std::size_t next = 0; next < batch.size(); ++next) {
+        Operation& operation = *batch[next];
+        if (!operation.abandoned) {
+            const Result<void> kept = succeeded == 0 ? run_first(operation) : run_next(operation);
+            if (!kept) {
+                roll_back();
+                return Together::separate;
+            }
+            succeeded += operation.outcome ? 1 : 0;
         }
-        if (!kept) {
-            roll_back();
-            return Together::separate;
+        if (next + 1 == batch.size() && batch.size() < batch_max_) {
+            queue_.take_now(batch, batch_max_ - batch.size());
         }
     }
     if (succeeded == 0) {
@@ -61,7 +61,7 @@ GroupCommit::Together GroupCommit::run_together(const std::vector<OperationPtr>&
         return Together::done;
     }
     const Result<void> committed = commit();
-    if (!committed && committed.error().code == Code::conflict) {
+    if (!committed && committed.error().code == Code::conflict && batch.size() > 1) {
         return Together::separate;
     }
     if (committed) {
@@ -74,6 +74,22 @@ GroupCommit::Together GroupCommit::run_together(const std::vector<OperationPtr>&
         }
     }
     return Together::done;
+}
+
+// While the transaction holds nothing yet, its own beginning serves as the savepoint.
+Result<void> GroupCommit::run_first(Operation& operation) {
+    operation.outcome = execute(operation);
+    if (operation.outcome) {
+        return ok();
+    }
+    roll_back();
+    return connection_.run(kBegin);
+}
+
+Result<void> GroupCommit::run_next(Operation& operation) {
+    TRY_VOID(connection_.run(kSave));
+    operation.outcome = execute(operation);
+    return operation.outcome ? connection_.run(kRelease) : undo_savepoint();
 }
 
 void GroupCommit::run_alone(Operation& operation) {

@@ -1,0 +1,134 @@
+// The reference pages say what the code does: metrics, errors, worked examples, links.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Api, Device } from '../support/client.mjs';
+import { Server, binary } from '../support/server.mjs';
+
+const kRoot = fileURLToPath(new URL('../..', import.meta.url));
+const read = (file) => fs.readFileSync(path.join(kRoot, file), 'utf8');
+
+const needsBinary = fs.existsSync(binary()) ? {} : { skip: `NOT RUN: no binary at ${binary()}` };
+if (needsBinary.skip && process.env.NAVE_REQUIRE_SERVICES) {
+    throw new Error(needsBinary.skip);
+}
+
+// Made by a failing backend only, so a healthy server does not show it.
+const kSeriesOfFailures = ['shade_store_errors_total'];
+
+// name -> { type, labels } of the tables in docs/metrics.md; labels sorted.
+function documentedSeries() {
+    const rows = read('docs/metrics.md').matchAll(/^\| `(\w+)` \| (\w+) \|([^|]*)\|/gm);
+    return new Map(
+        [...rows].map(([, name, type, labels]) => [
+            name,
+            { type, labels: [...labels.matchAll(/`(\w+)`/g)].map((m) => m[1]).sort() },
+        ]),
+    );
+}
+
+function servedSeries(text) {
+    const series = new Map();
+    for (const [, name, type] of text.matchAll(/^# TYPE (\w+) (\w+)$/gm)) {
+        const sample = new RegExp(`^${name}(?:_bucket)?(?:\\{(.*)\\})? `, 'm').exec(text);
+        const labels = [...(sample?.[1] ?? '').matchAll(/(\w+)="/g)].map((m) => m[1]);
+        series.set(name, { type, labels: labels.filter((label) => label !== 'le').sort() });
+    }
+    return series;
+}
+
+test('docs/metrics.md lists every series with its type and labels', needsBinary, async () => {
+    const server = await Server.start();
+    try {
+        const api = new Api(server.url);
+        const device = new Device();
+        assert.equal((await api.register(device, { oneTime: 2 })).status, 201);
+        assert.equal((await api.bundle(device.address)).status, 200);
+        const served = servedSeries((await api.request('GET', '/metrics')).text);
+        assert.ok(served.size > 20, 'the exposition was read');
+        const documented = documentedSeries();
+        for (const name of kSeriesOfFailures) {
+            assert.ok(documented.delete(name), `${name} is not documented`);
+        }
+        const sorted = (map) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+        assert.deepEqual(sorted(documented), sorted(served));
+    } finally {
+        await server.finish();
+    }
+});
+
+test('docs/errors.md lists every error of errors.def', () => {
+    const defined = [
+        ...read('src/prekeys/errors.def').matchAll(/^PREKEYS_ERROR\(\w+, \w+, "(\w+)", "(.*)"\)$/gm),
+    ].map(([, code, message]) => [code, message]);
+    assert.ok(defined.length > 15, 'the catalogue was read');
+    const documented = [...read('docs/errors.md').matchAll(/^\| `(SHADE_\w+)` \| [\d, ]+ \| (.*?) \|/gm)];
+    assert.deepEqual(
+        documented.map(([, code, message]) => [code, message]),
+        defined,
+    );
+});
+
+test('the worked signatures of the protocol page are right', () => {
+    const page = read('docs/protocol/prekeys.md');
+    const seed = Buffer.from([...Array(32).keys()]);
+    const key = crypto.createPrivateKey({
+        key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]),
+        format: 'der',
+        type: 'pkcs8',
+    });
+    for (const [scheme, length] of [
+        ['a', 46],
+        ['b', 166],
+    ]) {
+        const [, text] = new RegExp(`\`\`\`text scheme-${scheme}\n(.*?)\n\`\`\``, 's').exec(page);
+        const signature = crypto.sign(null, Buffer.from(text), key).toString('base64');
+        assert.ok(page.includes(signature), `scheme ${scheme}: the page lacks ${signature}`);
+        assert.equal(Buffer.byteLength(text), length);
+        assert.match(page, new RegExp(`${length} bytes`));
+    }
+});
+
+test('the protocol page names every path of the API description', () => {
+    const page = read('docs/protocol/prekeys.md');
+    const paths = [...read('src/prekeys/openapi.yaml').matchAll(/^  (\/v1\/[^:]+(?:\{\w+\})?):$/gm)];
+    assert.ok(paths.length > 10, 'the description was read');
+    for (const [, name] of paths) {
+        const shown = name.replace('{tile}', '<L>/<N>');
+        assert.ok(page.includes(shown), `${shown} is missing`);
+    }
+});
+
+// The anchors that headings get on code hosts.
+const anchorsOf = (markdown) =>
+    [...markdown.replace(/^```.*?^```$/gms, '').matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+        heading
+            .toLowerCase()
+            .replace(/[^\p{L}\p{N} _-]/gu, '')
+            .replaceAll(' ', '-'),
+    );
+
+test('every link between the pages leads somewhere', () => {
+    const pages = execFileSync('git', ['ls-files', '*.md'], { cwd: kRoot, encoding: 'utf8' });
+    let links = 0;
+    for (const page of pages.trim().split('\n')) {
+        const text = read(page).replace(/^```.*?^```$/gms, '');
+        for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+            if (/^[a-z]+:/.test(target)) {
+                continue;
+            }
+            const [file, anchor] = target.split('#');
+            const absolute = file === '' ? page : path.join(path.dirname(page), file);
+            assert.ok(fs.existsSync(path.join(kRoot, absolute)), `${page}: ${target}`);
+            if (anchor !== undefined) {
+                assert.ok(anchorsOf(read(absolute)).includes(anchor), `${page}: ${target}`);
+            }
+            links += 1;
+        }
+    }
+    assert.ok(links > 30, 'links were found');
+});

@@ -1,0 +1,144 @@
+// The tour of README.md, run as it is printed: every block marked `sh tour` goes to one shell, in
+// order, and what a block prints must match the `text tour` block behind it ("…" stands for
+// anything). Only the data directory and the port are replaced, where the first block sets them.
+//
+// The shell runs in a scratch directory that holds links to what the tour names of the repository.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { binary, cleanEnvironment, temporaryDirectory } from '../support/server.mjs';
+
+const kRoot = fileURLToPath(new URL('../..', import.meta.url));
+const kDeadlineMs = 120_000;
+const kSettings = 'export NAVE_DATA_DIR=data/tour PORT=3900';
+const kEndOfBlock = '--- end of tour block ---';
+
+const needsBinary = fs.existsSync(binary()) ? {} : { skip: `NOT RUN: no binary at ${binary()}` };
+if (needsBinary.skip && process.env.NAVE_REQUIRE_SERVICES) {
+    throw new Error(needsBinary.skip);
+}
+
+// [{ script, expected }] in the order of the page.
+function tourBlocks(markdown) {
+    const blocks = [];
+    for (const [, language, body] of markdown.matchAll(/^```(sh|text) tour\n(.*?)^```$/gms)) {
+        if (language === 'sh') {
+            blocks.push({ script: body, expected: [] });
+        } else {
+            assert.deepEqual(blocks.at(-1).expected, [], 'a block has one expected output');
+            blocks.at(-1).expected = body.trimEnd().split('\n');
+        }
+    }
+    return blocks;
+}
+
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+// Each expected line must be found in the output, after the one before it.
+function assertPrints(output, expected, script) {
+    let rest = output;
+    for (const line of expected.filter((text) => text !== '…')) {
+        const pattern = new RegExp(line.split('…').map(escaped).join('.*'));
+        const at = pattern.exec(rest);
+        assert.ok(at, `"${line}" is not printed by\n${script}\nwhich printed\n${output}`);
+        rest = rest.slice(at.index + at[0].length);
+    }
+}
+
+const freePort = () =>
+    new Promise((resolve, reject) => {
+        const probe = net.createServer();
+        probe.on('error', reject);
+        probe.listen(0, '127.0.0.1', () => {
+            const { port } = probe.address();
+            probe.close(() => resolve(port));
+        });
+    });
+
+// Runs the text in bash; kills the shell and all it started at the deadline.
+function runShell(text, { cwd, env }) {
+    return new Promise((resolve) => {
+        const shell = spawn('bash', ['-euo', 'pipefail'], {
+            cwd,
+            env,
+            detached: true,
+            stdio: ['pipe', 'pipe', 'pipe'],
+        });
+        const out = { stdout: '', stderr: '' };
+        for (const name of ['stdout', 'stderr']) {
+            shell[name].setEncoding('utf8').on('data', (chunk) => {
+                out[name] += chunk;
+            });
+        }
+        const end = () => {
+            try {
+                process.kill(-shell.pid, 'SIGKILL');
+            } catch {
+                // Everything has ended already.
+            }
+        };
+        const timer = setTimeout(end, kDeadlineMs);
+        shell.on('exit', () => {
+            clearTimeout(timer);
+            end();
+        });
+        shell.on('close', (code, signal) => resolve({ code, signal, ...out }));
+        shell.stdin.end(text);
+    });
+}
+
+function scratchRepository() {
+    const directory = temporaryDirectory('nave-tour');
+    fs.mkdirSync(path.join(directory, 'build/release/src/app'), { recursive: true });
+    fs.symlinkSync(binary(), path.join(directory, 'build/release/src/app/nave'));
+    fs.symlinkSync(path.join(kRoot, 'examples'), path.join(directory, 'examples'));
+    return directory;
+}
+
+test('the tour of the README works as printed', needsBinary, async () => {
+    const blocks = tourBlocks(fs.readFileSync(path.join(kRoot, 'README.md'), 'utf8'));
+    assert.ok(blocks.length >= 8, `only ${blocks.length} blocks are marked as part of the tour`);
+    assert.equal(blocks[0].script.split(kSettings).length, 2, `the first block has: ${kSettings}`);
+
+    const cwd = scratchRepository();
+    try {
+        const env = cleanEnvironment({ TOUR_PORT: String(await freePort()) });
+        blocks[0].script = blocks[0].script.replace(
+            kSettings,
+            'export NAVE_DATA_DIR="$PWD/data" PORT="$TOUR_PORT"',
+        );
+        // /dev/null: curl and node must not read the script that the shell reads.
+        const text = blocks
+            .map(({ script }) => `{\n${script}} </dev/null\necho "${kEndOfBlock}"\n`)
+            .join('');
+        const { code, stdout, stderr } = await runShell(text, { cwd, env });
+        const outputs = stdout.split(`${kEndOfBlock}\n`);
+        const log = path.join(cwd, 'tour.log');
+        assert.equal(
+            code,
+            0,
+            `block ${outputs.length} of ${blocks.length} failed:\n${stderr}\n` +
+                `${stdout}\n${fs.existsSync(log) ? fs.readFileSync(log, 'utf8') : ''}`,
+        );
+        blocks.forEach(({ script, expected }, i) => assertPrints(outputs[i], expected, script));
+        const left = fs.readdirSync(cwd).sort();
+        assert.deepEqual(left, ['build', 'examples'], 'the tour leaves nothing behind');
+    } finally {
+        fs.rmSync(cwd, { recursive: true, force: true });
+    }
+});
+
+test('the example gives advice instead of a stack when nobody answers', async () => {
+    const port = await freePort();
+    const example = path.join(kRoot, 'examples/register-and-fetch.mjs');
+    const { code, stderr } = await runShell(
+        `"${process.execPath}" "${example}" http://127.0.0.1:${port}\n`,
+        { cwd: kRoot, env: cleanEnvironment() },
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, /no answer from http:\/\/127\.0\.0\.1:/);
+});

@@ -111,7 +111,8 @@ TEST(SchemeB, EveryHeaderOnceAndWellFormed) {
          {"", "1.5", "-1", "0x10", "soon", " 1", "9007199254740992", "99999999999999999999"}) {
         EXPECT_EQ(outcome_of(with_header(1, bad)), invalid("Shade-Timestamp")) << bad;
     }
-    for (const std::string_view bad : {"", "AAECAwQFBgcICQoLDA0O", "AAECAwQFBgcICQoLDA0ODwA", "*"}) {
+    for (const std::string_view bad :
+         {"", "AAECAwQFBgcICQoLDA0O", "AAECAwQFBgcICQoLDA0ODwA", "*"}) {
         EXPECT_EQ(outcome_of(with_header(2, bad)), invalid("Shade-Nonce")) << bad;
     }
     for (const std::string& bad : {std::string(), base64(Bytes(63)), base64(Bytes(65))}) {
@@ -202,8 +203,7 @@ TEST(Subject, OnlySchemeBNamesASigner) {
 TEST(ReplayHashes, OfSignatureAndOfAddressWithNonce) {
     RequestProof proof;
     proof.signature = Bytes(64, 0x11);
-    EXPECT_EQ(replay_hashes(proof),
-              std::vector<Bytes>{to_bytes(crypto::sha256(Bytes(64, 0x11)))});
+    EXPECT_EQ(replay_hashes(proof), std::vector<Bytes>{to_bytes(crypto::sha256(Bytes(64, 0x11)))});
     proof.address = Address::parse("alice:1").value();
     proof.nonce = Bytes(16, 0x22);
     Bytes scoped = to_bytes(as_bytes("alice:1"));

@@ -64,10 +64,10 @@ TEST(SignedMessages, IdentityRotation) {
 TEST(Signatures, OfLibsignalVerifyInItsSuitesOnly) {
     const Bytes key =
         hex_decode("0599d8f10f1742128ee60f8cf51dfb7f04a3f41153968554e45d75e0652101226c").value();
-    const Bytes signature =
-        hex_decode("ded02a7e71a0ab65a67e8b2c4464904da94f5f1090ba8c22b61097c1f85523b6"
-                   "549153cd17381d70a35ef2a79d91d5ba1c098320e4dc3eef831453b845a63986")
-            .value();
+    const Bytes signature = hex_decode(
+                                "ded02a7e71a0ab65a67e8b2c4464904da94f5f1090ba8c22b61097c1f85523b6"
+                                "549153cd17381d70a35ef2a79d91d5ba1c098320e4dc3eef831453b845a63986")
+                                .value();
     EXPECT_TRUE(verify_signature(Suite::pqxdh_xeddsa, key, {}, signature));
     EXPECT_TRUE(verify_signature(Suite::x3dh_xeddsa, key, {}, signature));
     EXPECT_FALSE(verify_signature(Suite::x3dh_ed25519, key, {}, signature));
@@ -84,9 +84,10 @@ TEST(Signatures, OfLibsignalVerifyInItsSuitesOnly) {
 }
 
 class SignaturesOfEverySuite : public testing::TestWithParam<Suite> {};
-INSTANTIATE_TEST_SUITE_P(Suites, SignaturesOfEverySuite, testing::ValuesIn(kSuites), [](const auto& info) {
-    return std::to_string(static_cast<int>(info.param));
-});
+INSTANTIATE_TEST_SUITE_P(Suites, SignaturesOfEverySuite, testing::ValuesIn(kSuites),
+                         [](const auto& info) {
+                             return std::to_string(static_cast<int>(info.param));
+                         });
 
 Registration honest(Suite suite, std::uint64_t seed = 1) {
     return TestDevice("alice:1", suite, seed)

@@ -3,6 +3,10 @@
 #include "prekeys/store_sql.h"
 #include "prekeys/wire.h"
 
+#include <algorithm>
+#include <numeric>
+#include <tuple>
+
 namespace nave::prekeys {
 
 using storage::Dialect;
@@ -62,14 +66,31 @@ Result<void> note_fetch(Transaction& tx, const Profile& profile, UnixMillis now,
     return ok();
 }
 
+// Takes the claim's place in the table, still without a bundle, so that the same claim sent again
+// meanwhile waits for this one. False when it is there already.
+Result<bool> open_claim(Transaction& tx, const Profile& profile, const Bytes& claim_hash,
+                        UnixMillis now) {
+    TRY(const std::int64_t opened,
+        tx.execute("insert into shade_server_claims (claim_hash, signing_key, bundle, expires_at) "
+                   "values ($1, $2, '', $3) on conflict (claim_hash) do update set "
+                   "signing_key = excluded.signing_key, bundle = excluded.bundle, "
+                   "expires_at = excluded.expires_at "
+                   "where shade_server_claims.expires_at <= $4 "
+                   "or shade_server_claims.signing_key <> excluded.signing_key",
+                   {claim_hash, profile.keys.signing_key, now + kClaimMemoryMs, now}));
+    return opened == 1;
+}
+
 Result<std::optional<ClaimedBundle>> repeated_claim(Transaction& tx, const Profile& profile,
                                                     const Bytes& claim_hash, UnixMillis now) {
-    TRY(const auto row,
-        tx.query_one("select bundle from shade_server_claims "
-                     "where claim_hash = $1 and signing_key = $2 and expires_at > $3",
-                     {claim_hash, profile.keys.signing_key, now}));
-    if (!row) {
+    TRY(const bool opened, open_claim(tx, profile, claim_hash, now));
+    if (opened) {
         return std::nullopt;
+    }
+    TRY(const auto row,
+        tx.query_one("select bundle from shade_server_claims where claim_hash = $1", {claim_hash}));
+    if (!row) {
+        return errors::storage("The claim was forgotten meanwhile; try again.");
     }
     ClaimedBundle bundle;
     bundle.json = row->text(0);
@@ -138,14 +159,23 @@ Result<std::optional<ClaimedBundle>> claim_one(Transaction& tx, const ClaimTarge
     TRY_VOID(note_fetch(tx, *profile, now, used_last_resort, policy));
     bundle.json = bundle_json(*profile, keys, bundle.one_time, now);
     if (target.claim_hash) {
-        TRY_VOID(tx.execute(
-            "insert into shade_server_claims (claim_hash, signing_key, bundle, expires_at) "
-            "values ($1, $2, $3, $4) on conflict (claim_hash) do update set "
-            "signing_key = excluded.signing_key, bundle = excluded.bundle, "
-            "expires_at = excluded.expires_at",
-            {*target.claim_hash, profile->keys.signing_key, bundle.json, now + kClaimMemoryMs}));
+        TRY_VOID(tx.execute("update shade_server_claims set bundle = $2 where claim_hash = $1",
+                            {*target.claim_hash, bundle.json}));
     }
     return bundle;
+}
+
+// Transactions that lock the same rows must do so in the same order, or they block each other until
+// the database ends one of them.
+std::vector<std::size_t> locking_order(const std::vector<ClaimTarget>& targets) {
+    std::vector<std::size_t> order(targets.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::sort(order, {}, [&](std::size_t i) {
+        const ClaimTarget& target = targets[i];
+        return std::tuple<const std::string&, const std::optional<Bytes>&, std::size_t>(
+            target.address.text(), target.claim_hash, i);
+    });
+    return order;
 }
 
 }  // namespace
@@ -155,14 +185,14 @@ Task<Result<ClaimOutcome>> Store::claim(std::vector<ClaimTarget> targets,
     auto write = [targets = std::move(targets), requester = std::move(requester), now,
                   policy = policy_](Transaction& tx) -> Result<ClaimOutcome> {
         if (requester) {
-            TRY_VOID(sql::require_signer(tx, requester->address, requester->proof));
+            // Not locked: two callers may each be a target of the other.
+            TRY_VOID(
+                sql::require_signer(tx, requester->address, requester->proof, sql::RowLock::none));
             TRY_VOID(sql::consume(tx, requester->proof, policy));
         }
-        ClaimOutcome outcome;
-        outcome.reserve(targets.size());
-        for (const ClaimTarget& target : targets) {
-            TRY(auto bundle, claim_one(tx, target, requester.has_value(), now, policy));
-            outcome.push_back(std::move(bundle));
+        ClaimOutcome outcome(targets.size());
+        for (const std::size_t i : locking_order(targets)) {
+            TRY(outcome[i], claim_one(tx, targets[i], requester.has_value(), now, policy));
         }
         return outcome;
     };

@@ -31,11 +31,14 @@ Result<void> consume(Transaction& tx, const AcceptedProof& proof, const StorePol
     return ok();
 }
 
-Result<std::optional<StoredIdentity>> find_identity(Transaction& tx, const Address& address) {
-    TRY(const auto row,
-        tx.query_one("select suite, signing_key, dh_key, dh_signature, registration_id "
-                     "from shade_server_identities where address = $1",
-                     {address.text()}));
+Result<std::optional<StoredIdentity>> find_identity(Transaction& tx, const Address& address,
+                                                    RowLock lock) {
+    static const std::string plain =
+        "select suite, signing_key, dh_key, dh_signature, registration_id "
+        "from shade_server_identities where address = $1";
+    static const std::string locking = plain + " for update";
+    const bool locks = lock == RowLock::exclusive && tx.dialect() == storage::Dialect::postgres;
+    TRY(const auto row, tx.query_one(locks ? locking : plain, {address.text()}));
     if (!row) {
         return std::nullopt;
     }
@@ -43,8 +46,8 @@ Result<std::optional<StoredIdentity>> find_identity(Transaction& tx, const Addre
 }
 
 Result<StoredIdentity> require_signer(Transaction& tx, const Address& address,
-                                      const AcceptedProof& proof) {
-    TRY(auto stored, find_identity(tx, address));
+                                      const AcceptedProof& proof, RowLock lock) {
+    TRY(auto stored, find_identity(tx, address, lock));
     if (!stored) {
         return errors::not_found("No identity is registered at this address.");
     }

@@ -14,13 +14,19 @@ inline constexpr std::int64_t kKem = 1;    // `kind` of KEM keys
 // Enters the proof into the replay table. Error SHADE_REPLAY when it was there.
 [[nodiscard]] Result<void> consume(storage::Transaction& tx, const AcceptedProof& proof,
                                    const StorePolicy& policy);
+// Whether other writers of the identity wait until this transaction ends. Every write on an
+// owner's behalf asks for it: its keys must not land under an identity that was rotated or removed
+// meanwhile. SQLite has one writer, and so no need.
+enum class RowLock : std::uint8_t { none, exclusive };
 // The identity that must exist and must still be the one whose key made the proof.
 // Errors SHADE_NOT_FOUND, SHADE_BAD_REQUEST_SIGNATURE.
 [[nodiscard]] Result<StoredIdentity> require_signer(storage::Transaction& tx,
                                                     const Address& address,
-                                                    const AcceptedProof& proof);
+                                                    const AcceptedProof& proof,
+                                                    RowLock lock = RowLock::exclusive);
 [[nodiscard]] Result<std::optional<StoredIdentity>> find_identity(storage::Transaction& tx,
-                                                                  const Address& address);
+                                                                  const Address& address,
+                                                                  RowLock lock = RowLock::none);
 [[nodiscard]] Result<std::optional<Profile>> find_profile(storage::Transaction& tx,
                                                           const Address& address);
 [[nodiscard]] Result<std::int64_t> restore_epoch(storage::Transaction& tx);

@@ -346,12 +346,12 @@ Result<EnrolOutcome> enrol_in(Transaction& tx, Registration upload, const Accept
                               const kt::AddressIndex& index, UnixMillis now, std::uint64_t seed,
                               const StorePolicy& policy) {
     TRY_VOID(sql::consume(tx, proof, policy));
-    TRY(auto stored, sql::find_identity(tx, upload.address));
+    TRY(auto stored, sql::find_identity(tx, upload.address, sql::RowLock::exclusive));
     Inserted inserted;
     if (!stored) {
         TRY(inserted, insert_identity(tx, upload, proof.signed_at, now, policy));
         if (!inserted.made) {
-            TRY(stored, sql::find_identity(tx, upload.address));
+            TRY(stored, sql::find_identity(tx, upload.address, sql::RowLock::exclusive));
         }
     }
     if (stored) {

@@ -102,8 +102,7 @@ TEST_P(StoreUpload, AnotherIdentityConflictsAndChangesNothing) {
         << "the suite is part of the identity";
     EXPECT_EQ(rows("replay"), replays);
     EXPECT_EQ(rows("one_time_prekeys"), 2);
-    EXPECT_TRUE(
-        run(store().identity(owner.address())).value()->keys.same_keys(owner.identity()));
+    EXPECT_TRUE(run(store().identity(owner.address())).value()->keys.same_keys(owner.identity()));
 }
 
 TEST_P(StoreUpload, OlderOrEqualWritesAreStale) {
@@ -124,9 +123,8 @@ TEST_P(StoreUpload, AProofWorksOnce) {
     TestDevice device("alice:1");
     const AcceptedProof proof = device.accepted();
     ASSERT_TRUE(run(store().enrol(device.registration(), proof, kTestIndex, kTestNow, 1)));
-    EXPECT_EQ(
-        outcome_id(run(store().enrol(device.registration(), proof, kTestIndex, kTestNow, 1))),
-        "SHADE_REPLAY");
+    EXPECT_EQ(outcome_id(run(store().enrol(device.registration(), proof, kTestIndex, kTestNow, 1))),
+              "SHADE_REPLAY");
     AcceptedProof reused_nonce = device.accepted(kTestNow + 1);
     reused_nonce.replay_hashes.push_back(proof.replay_hashes[0]);
     EXPECT_EQ(outcome_id(run(store().replenish(device.replenishment({.one_time = 1}), reused_nonce,
@@ -135,8 +133,8 @@ TEST_P(StoreUpload, AProofWorksOnce) {
         << "any of its hashes counts";
     EXPECT_EQ(rows("one_time_prekeys"), 0);
     reused_nonce.replay_hashes.pop_back();
-    EXPECT_TRUE(run(
-        store().replenish(device.replenishment({.one_time = 1}), reused_nonce, kTestNow, 1)))
+    EXPECT_TRUE(
+        run(store().replenish(device.replenishment({.one_time = 1}), reused_nonce, kTestNow, 1)))
         << "what was refused was not used up";
 }
 

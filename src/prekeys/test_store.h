@@ -94,8 +94,8 @@ class StoreTest : public StoreFixture, public testing::WithParamInterface<storag
 }  // namespace nave::prekeys
 
 // In every file that defines tests on StoreTest or a class derived from it.
-#define PREKEYS_ON_EVERY_STORE(fixture)                                                       \
-    INSTANTIATE_TEST_SUITE_P(                                                                 \
-        Stores, fixture,                                                                      \
+#define PREKEYS_ON_EVERY_STORE(fixture)                                                          \
+    INSTANTIATE_TEST_SUITE_P(                                                                    \
+        Stores, fixture,                                                                         \
         testing::Values(storage::Store::memory, storage::Store::file, storage::Store::postgres), \
         storage::name_of)

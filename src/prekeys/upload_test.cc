@@ -69,11 +69,12 @@ std::string point(std::string_view hex_text, bool libsignal) {
 }
 
 class UploadsOfEverySuite : public testing::TestWithParam<Suite> {};
-INSTANTIATE_TEST_SUITE_P(Suites, UploadsOfEverySuite, testing::ValuesIn(kSuites), [](const auto& info) {
-    std::string name(suite_name(info.param));
-    std::ranges::replace(name, '-', '_');
-    return name;
-});
+INSTANTIATE_TEST_SUITE_P(Suites, UploadsOfEverySuite, testing::ValuesIn(kSuites),
+                         [](const auto& info) {
+                             std::string name(suite_name(info.param));
+                             std::ranges::replace(name, '-', '_');
+                             return name;
+                         });
 
 TEST_P(UploadsOfEverySuite, AFullUploadIsReadAsItWasWritten) {
     const TestDevice device("alice:1", GetParam());
@@ -169,8 +170,8 @@ TEST_P(UploadsOfEverySuite, CreationTimeIsRequiredWhereItIsSigned) {
     json::Object body = full_body(GetParam());
     json::Object& key = body["signedPreKey"].get_object();
     key.erase("createdAt");
-    EXPECT_EQ(read(body), GetParam() == Suite::pqxdh_ed25519 ? field("signedPreKey.createdAt")
-                                                             : "ok");
+    EXPECT_EQ(read(body),
+              GetParam() == Suite::pqxdh_ed25519 ? field("signedPreKey.createdAt") : "ok");
     key["createdAt"] = kTestNow + kSkew;
     EXPECT_EQ(read(body), "ok");
     key["createdAt"] = kTestNow + kSkew + 1;

@@ -1,0 +1,187 @@
+// Requests that meet in the database: whatever their order, the promises hold.
+#include "prekeys/test_store.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace nave::prekeys {
+namespace {
+
+constexpr StorePolicy kNoReserve{.reserve_percent = 0};
+
+class StoreRace : public StoreTest {
+  protected:
+    void SetUp() override { use_store(GetParam(), kNoReserve); }
+
+    [[nodiscard]] Task<Result<ClaimOutcome>> claim_task(const Address& address,
+                                                        std::optional<Bytes> hash = {}) {
+        std::vector<ClaimTarget> targets;
+        targets.push_back({address, true, std::move(hash)});
+        return store().claim(std::move(targets), std::nullopt, kTestNow);
+    }
+};
+PREKEYS_ON_EVERY_STORE(StoreRace);
+
+TEST_P(StoreRace, ParallelClaimsHandOutEachKeyOnce) {
+    TestDevice device("alice:1", Suite::pqxdh_ed25519);
+    ASSERT_TRUE(enrol(device, {.one_time = 40, .kem_one_time = 20}));
+    std::vector<Task<Result<ClaimOutcome>>> tasks;
+    for (int i = 0; i < 32; ++i) {
+        tasks.push_back(claim_task(device.address()));
+    }
+    std::set<KeyId> curve;
+    std::set<KeyId> kem;
+    std::size_t last_resort = 0;
+    for (const auto& outcome : run_all(std::move(tasks))) {
+        ASSERT_TRUE(outcome) << outcome.error().id << outcome.error().detail;
+        const ClaimedBundle& bundle = *outcome->front();
+        EXPECT_EQ(bundle.one_time, OneTimeStatus::issued);
+        EXPECT_TRUE(curve.insert(one_time_id(bundle)).second) << "handed out twice";
+        if (kem_is_last_resort(bundle)) {
+            ++last_resort;
+        } else {
+            EXPECT_TRUE(kem.insert(kem_id(bundle)).second) << "handed out twice";
+        }
+    }
+    EXPECT_EQ(curve.size(), 32U);
+    EXPECT_EQ(kem.size(), 20U) << "every one of them";
+    EXPECT_EQ(last_resort, 12U);
+    EXPECT_EQ(run(store().profile(device.address())).value()->stock.one_time, 8);
+}
+
+TEST_P(StoreRace, ParallelClaimsOfTheLastKeys) {
+    TestDevice device("alice:1");
+    ASSERT_TRUE(enrol(device, {.one_time = 5}));
+    std::vector<Task<Result<ClaimOutcome>>> tasks;
+    for (int i = 0; i < 32; ++i) {
+        tasks.push_back(claim_task(device.address()));
+    }
+    std::multiset<KeyId> issued;
+    for (const auto& outcome : run_all(std::move(tasks))) {
+        ASSERT_TRUE(outcome) << outcome.error().id << outcome.error().detail;
+        issued.insert(one_time_id(*outcome->front()));
+    }
+    EXPECT_EQ(issued, (std::multiset<KeyId>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5}));
+}
+
+// A client that retries while its first attempt is still under way must not burn a second key.
+TEST_P(StoreRace, OneClaimSentManyTimesAtOnceTakesOneKey) {
+    TestDevice device("alice:1");
+    ASSERT_TRUE(enrol(device, {.one_time = 40}));
+    for (std::uint8_t round = 0; round < 4; ++round) {
+        std::vector<Task<Result<ClaimOutcome>>> tasks;
+        for (int i = 0; i < 8; ++i) {
+            tasks.push_back(claim_task(device.address(), Bytes(32, round)));
+        }
+        std::set<std::string> bundles;
+        int first = 0;
+        for (const auto& outcome : run_all(std::move(tasks))) {
+            ASSERT_TRUE(outcome) << outcome.error().id << outcome.error().detail;
+            bundles.insert(outcome->front()->json);
+            first += outcome->front()->repeated ? 0 : 1;
+        }
+        EXPECT_EQ(bundles.size(), 1U);
+        EXPECT_EQ(first, 1);
+        EXPECT_EQ(run(store().profile(device.address())).value()->stock.one_time, 39 - round);
+    }
+}
+
+// Batches that name the same targets in opposite order must not fail each other.
+TEST_P(StoreRace, BatchesInOppositeOrder) {
+    TestDevice alice("alice:1");
+    TestDevice bob("bob:1", Suite::x3dh_ed25519, 2);
+    ASSERT_TRUE(enrol(alice, {.one_time = 30}));
+    ASSERT_TRUE(enrol(bob, {.one_time = 30}));
+    std::vector<Task<Result<ClaimOutcome>>> tasks;
+    for (int i = 0; i < 24; ++i) {
+        std::vector<ClaimTarget> targets;
+        for (const bool alice_now : {i % 2 == 0, i % 2 == 1}) {
+            targets.push_back({alice_now ? alice.address() : bob.address(), true, std::nullopt});
+        }
+        tasks.push_back(
+            store().claim(std::move(targets), std::nullopt, kTestNow + i * 2 * kMinuteMs));
+    }
+    for (const auto& outcome : run_all(std::move(tasks))) {
+        ASSERT_TRUE(outcome) << outcome.error().id << outcome.error().detail;
+    }
+    EXPECT_EQ(run(store().profile(alice.address())).value()->stock.one_time, 6);
+    EXPECT_EQ(run(store().profile(bob.address())).value()->stock.one_time, 6);
+}
+
+TEST_P(StoreRace, OneProofSentManyTimesAtOnceCountsOnce) {
+    TestDevice device("alice:1");
+    ASSERT_TRUE(enrol(device));
+    const AcceptedProof proof = device.accepted();
+    std::vector<Task<Result<CountOutcome>>> tasks;
+    for (int i = 0; i < 8; ++i) {
+        tasks.push_back(store().count(device.address(), proof, kTestNow));
+    }
+    std::multiset<std::string> outcomes;
+    for (const auto& outcome : run_all(std::move(tasks))) {
+        outcomes.insert(outcome_id(outcome));
+    }
+    EXPECT_EQ(outcomes.count("ok"), 1U);
+    EXPECT_EQ(outcomes.count("SHADE_REPLAY"), 7U);
+}
+
+TEST_P(StoreRace, TheFirstOfTwoIdentitiesGetsTheAddress) {
+    for (int round = 0; round < 5; ++round) {
+        const std::string name = "alice:" + std::to_string(round);
+        std::vector<Task<Result<EnrolOutcome>>> tasks;
+        for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+            TestDevice device(name, Suite::x3dh_ed25519, seed);
+            tasks.push_back(store().enrol(device.registration({.one_time = 3}), device.accepted(),
+                                          kTestIndex, kTestNow, 1));
+        }
+        std::multiset<std::string> outcomes;
+        for (const auto& outcome : run_all(std::move(tasks))) {
+            outcomes.insert(outcome_id(outcome));
+        }
+        EXPECT_EQ(outcomes.count("ok"), 1U);
+        EXPECT_EQ(outcomes.count("SHADE_IDENTITY_CONFLICT"), 3U);
+        EXPECT_EQ(rows("one_time_prekeys"), 3 * (round + 1));
+        EXPECT_EQ(leaf_count(), round + 1);
+    }
+}
+
+// Owner's writes that meet: an upload authorised by an identity must not land under another, or
+// under none.
+TEST_P(StoreRace, UploadsDoNotOutliveTheIdentityThatSignedThem) {
+    for (int round = 0; round < 8; ++round) {
+        const std::string name = "alice:" + std::to_string(round);
+        const bool removes = round % 2 == 0;
+        TestDevice device(name, Suite::x3dh_ed25519, 10);
+        TestDevice next(name, Suite::x3dh_ed25519, 20 + static_cast<std::uint64_t>(round));
+        ASSERT_TRUE(enrol(device, {.one_time = 1}));
+        std::vector<Task<Result<bool>>> tasks;
+        const auto succeeded = [](auto task) -> Task<Result<bool>> {
+            auto outcome = co_await std::move(task);
+            co_return Result<bool>(outcome.has_value());
+        };
+        for (KeyId i = 1; i <= 6; ++i) {
+            tasks.push_back(succeeded(
+                store().replenish(device.replenishment({.one_time = 20, .first_id = i * 100}),
+                                  device.accepted(), kTestNow, 1)));
+            if (i == 3 && removes) {
+                tasks.push_back(
+                    succeeded(store().remove(device.address(), device.accepted(), kTestNow)));
+            } else if (i == 3) {
+                tasks.push_back(succeeded(store().rotate_identity(
+                    next.registration(), device.accepted(kTestNow + 1), kTestNow, 1)));
+            }
+        }
+        EXPECT_TRUE(run_all(std::move(tasks))[3].value());
+        EXPECT_EQ(number("select count(*) from shade_server_one_time_prekeys where address = '" +
+                         name + "'"),
+                  0)
+            << (removes ? "after removal" : "after rotation");
+        EXPECT_EQ(number("select count(*) from shade_server_signed_prekeys where address = '" +
+                         name + "' and retired_at is null"),
+                  removes ? 0 : 1);
+    }
+}
+
+}  // namespace
+}  // namespace nave::prekeys

@@ -100,8 +100,11 @@ Result<void> Store::after_restore(Transaction& tx, UnixMillis now) {
     TRY_VOID(tx.execute(
         "update shade_server_one_time_prekeys set issued_at = $1 where issued_at is null", {now}));
     TRY_VOID(tx.execute("delete from shade_server_claims"));
+    // The time of the restore, so that one backup restored twice gives two epochs.
     TRY_VOID(
-        tx.execute("update shade_server_state set value = value + 1 where name = 'restore_epoch'"));
+        tx.execute("update shade_server_state set value = case when value >= $1 "
+                   "then value + 1 else $1 end where name = 'restore_epoch'",
+                   {now}));
     return ok();
 }
 

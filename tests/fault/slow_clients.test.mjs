@@ -173,6 +173,25 @@ describe('slow and idle clients', () => {
         });
     });
 
+    test('quiet event streams are kept alive by comments', async () => {
+        await withServer({ SHADE_OBSERVER_TOKEN: kToken }, async (server, api, device) => {
+            const observer = await api.stream('/shade-observer/api/events', {
+                headers: { Authorization: `Bearer ${kToken}` },
+            });
+            const owner = await api.stream('/v1/keys/events', {
+                headers: device.requestHeaders('GET', '/v1/keys/events'),
+            });
+            const before = [observer.comments, owner.comments];
+            await until(() => observer.comments > before[0] && owner.comments > before[1], {
+                deadlineMs: 25_000,
+                everyMs: 100,
+                what: 'a comment came within 15 seconds or so',
+            });
+            observer.close();
+            owner.close();
+        });
+    });
+
     test('an event reader that does not read is dropped', async () => {
         await withServer({ SHADE_OBSERVER_TOKEN: kToken }, async (server, api, device) => {
             const socket = await connect(server.port);

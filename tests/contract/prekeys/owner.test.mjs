@@ -436,16 +436,19 @@ onEachStore('delete', (context) => {
     });
 
     test('deleting is idempotent when raced: one 204, the rest 404', async () => {
-        const device = await registered(context.api);
-        const answers = await Promise.all(
-            Array.from({ length: 6 }, () => context.api.delete(device)),
-        );
-        const outcomes = answers.map(({ outcome }) => outcome);
-        assert.equal(outcomes.filter((outcome) => outcome === '204').length, 1, String(outcomes));
-        assert.ok(
-            outcomes.every((outcome) => ['204', '404 SHADE_NOT_FOUND'].includes(outcome)),
-            String(outcomes),
-        );
+        for (let round = 0; round < 8; round += 1) {
+            const device = await registered(context.api);
+            const answers = await Promise.all(
+                Array.from({ length: 6 }, () => context.api.delete(device)),
+            );
+            const outcomes = answers.map(({ outcome }) => outcome);
+            const done = outcomes.filter((outcome) => outcome === '204');
+            assert.equal(done.length, 1, String(outcomes));
+            assert.ok(
+                outcomes.every((outcome) => ['204', '404 SHADE_NOT_FOUND'].includes(outcome)),
+                String(outcomes),
+            );
+        }
     });
 });
 

@@ -149,10 +149,7 @@ onEachStore('kill -9 under load', (context) => {
             const body = device.registration({ oneTime: 60, kemOneTime: 10 });
             ledger.upload(device.address, body.oneTimePreKeys);
             ledger.upload(device.address, body.kemOneTimePreKeys);
-            expectOutcome(
-                await context.api.write(device, 'POST', '/v1/keys/register', body),
-                201,
-            );
+            expectOutcome(await context.api.write(device, 'POST', '/v1/keys/register', body), 201);
             devices.push(device);
         }
         const load = new Load(context, devices, ledger);

@@ -65,7 +65,8 @@ async function scenario(postgres, t, goDown) {
     const probes = [
         probe(take),
         probe(() =>
-            api.claim([{ address: device.address, claimId: b64(crypto.randomBytes(16)) }], options)
+            api
+                .claim([{ address: device.address, claimId: b64(crypto.randomBytes(16)) }], options)
                 .then((response) => {
                     if (response.status === 200) {
                         keys.push(response.json.results[0].bundle.oneTimePreKey?.keyId);

@@ -94,7 +94,10 @@ export class Api {
             const sealed = device.seal(body, signedAt === undefined ? {} : { signedAt });
             return this.request(method, path, { json: sealed, ...options });
         }
-        const sign = { ...options.sign, ...(signedAt === undefined ? {} : { timestamp: signedAt }) };
+        const sign = {
+            ...options.sign,
+            ...(signedAt === undefined ? {} : { timestamp: signedAt }),
+        };
         return this.signed(device, method, path, { json: body, ...options, sign });
     }
 
@@ -110,7 +113,11 @@ export class Api {
 
     rotateSignedPreKey(device, { scheme, signedAt, sign, ...members } = {}) {
         const body = { address: device.address, ...members };
-        return this.write(device, 'PUT', '/v1/keys/signed-prekey', body, { scheme, signedAt, sign });
+        return this.write(device, 'PUT', '/v1/keys/signed-prekey', body, {
+            scheme,
+            signedAt,
+            sign,
+        });
     }
 
     bundle(address, { headers, deadlineMs } = {}) {

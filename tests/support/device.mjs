@@ -217,7 +217,15 @@ export class Device {
             nonce = b64url((this.random ?? crypto.randomBytes)(16)),
             signer = this.identity,
         } = options;
-        const text = requestText({ method, target, audience, address, timestamp, nonce, bodyBytes });
+        const text = requestText({
+            method,
+            target,
+            audience,
+            address,
+            timestamp,
+            nonce,
+            bodyBytes,
+        });
         return {
             'Shade-Address': address,
             'Shade-Timestamp': String(timestamp),

@@ -162,7 +162,11 @@ export function makeExamples() {
     const seal = (device, body, seconds = 0) => device.seal(body, { signedAt: at(seconds) });
     add('RegisterX3dh', 'x3dh-ed25519, signed by scheme A', seal(alice, aliceBody));
     add('RegisterPqxdh', 'pqxdh-ed25519, signed by scheme A', seal(bob, bobBody));
-    add('RegisterLibsignal', 'pqxdh-xeddsa (libsignal), signed by scheme A', seal(carol, carolBody));
+    add(
+        'RegisterLibsignal',
+        'pqxdh-xeddsa (libsignal), signed by scheme A',
+        seal(carol, carolBody),
+    );
     add(
         'RegisterOlderSignal',
         'x3dh-xeddsa, signed by scheme A',
@@ -320,12 +324,7 @@ function addErrors(add) {
         'SHADE_BAD_ADDRESS',
         'An address is 1 to 128 letters, digits or : _ - . after NFKC normalisation.',
     );
-    error(
-        'Unauthorized',
-        'No signature',
-        'SHADE_UNAUTHORIZED',
-        'This request must be signed.',
-    );
+    error('Unauthorized', 'No signature', 'SHADE_UNAUTHORIZED', 'This request must be signed.');
     error(
         'TimestampSkew',
         'The clock of the client is wrong',

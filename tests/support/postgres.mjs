@@ -31,7 +31,8 @@ export class Postgres {
         this.directory = this.external ? undefined : temporaryDirectory('nave-pg');
         this.databases = 0;
         // A test file that dies half-way must not leave a cluster running.
-        this.stopAtExit = () => execFileSync(kScript, ['stop', this.directory], { stdio: 'ignore' });
+        this.stopAtExit = () =>
+            execFileSync(kScript, ['stop', this.directory], { stdio: 'ignore' });
     }
 
     // Starts the cluster (again).

@@ -96,8 +96,10 @@ export class Backend {
     }
 
     get databaseFile() {
-        return this.server.env.SHADE_PREKEY_DB_PATH ??
-            path.join(this.server.dataDir, 'shade-prekeys.db');
+        return (
+            this.server.env.SHADE_PREKEY_DB_PATH ??
+            path.join(this.server.dataDir, 'shade-prekeys.db')
+        );
     }
 
     // SQL on the store, beside the server. Only to bring about what takes weeks otherwise.

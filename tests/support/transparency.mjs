@@ -144,10 +144,7 @@ export function consistencyProof(hashes, oldSize, isWhole = true) {
     const k = splitPoint(hashes.length);
     return oldSize <= k
         ? [...consistencyProof(hashes.slice(0, k), oldSize, isWhole), treeRoot(hashes.slice(k))]
-        : [
-              ...consistencyProof(hashes.slice(k), oldSize - k, false),
-              treeRoot(hashes.slice(0, k)),
-          ];
+        : [...consistencyProof(hashes.slice(k), oldSize - k, false), treeRoot(hashes.slice(0, k))];
 }
 
 // RFC 9162 section 2.1.3.2.
@@ -270,7 +267,14 @@ export function openCheckpoint(note, vkey) {
 
 // ---- log entries ----
 
-const kKinds = [undefined, 'register', 'rotate_identity', 'rotate_signed_prekey', 'delete', 'purge'];
+const kKinds = [
+    undefined,
+    'register',
+    'rotate_identity',
+    'rotate_signed_prekey',
+    'delete',
+    'purge',
+];
 export const endsIdentity = (kind) => kind === 'delete' || kind === 'purge';
 
 export function encodeLeaf({ kind, counter, previous, time, addressIndex, commitment }) {
@@ -389,9 +393,7 @@ export function verifyBundleProof(bundle, keys) {
 
 export const tilePath = (level, index, width = 256) => {
     const digits = String(index).padStart(3, '0');
-    const groups = digits
-        .padStart(Math.ceil(digits.length / 3) * 3, '0')
-        .match(/\d{3}/g);
+    const groups = digits.padStart(Math.ceil(digits.length / 3) * 3, '0').match(/\d{3}/g);
     const name = groups.map((group, i) => (i + 1 < groups.length ? `x${group}` : group)).join('/');
     return `${level}/${name}${width === 256 ? '' : `.p/${width}`}`;
 };
@@ -399,7 +401,7 @@ export const tilePath = (level, index, width = 256) => {
 // The entries in an entry bundle.
 export function parseEntries(bytes) {
     const entries = [];
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
         const length = bytes.readUInt16BE(at);
         if (at + 2 + length > bytes.length) {
             throw new Error('an entry runs past the end of its bundle');

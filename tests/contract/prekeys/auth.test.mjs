@@ -268,10 +268,7 @@ onEachStore('authentication', (context) => {
     test('the query is signed, sorted by key', async () => {
         const device = await registered();
         const target = `${countPath(device)}?b=2&a=1&b=1&c=%20x`;
-        expectOutcome(
-            await context.api.signed(device, 'GET', target),
-            200,
-        );
+        expectOutcome(await context.api.signed(device, 'GET', target), 200);
         expectError(
             await context.api.signed(device, 'GET', `${countPath(device)}?a=2`, {
                 sign: { target: `${countPath(device)}?a=1` },
@@ -309,10 +306,7 @@ onEachStore('authentication', (context) => {
         );
         // ... and an invalid one in the body does not hurt.
         const broken = { ...JSON.parse(sealed), signature: b64(Buffer.alloc(64)) };
-        expectOutcome(
-            await context.api.signed(device, 'POST', kReplenish, { json: broken }),
-            200,
-        );
+        expectOutcome(await context.api.signed(device, 'POST', kReplenish, { json: broken }), 200);
     });
 
     test('scheme B by another registered address', async () => {
@@ -357,7 +351,12 @@ onEachStore('authentication', (context) => {
         const send = (headers) => context.api.request('GET', countPath(device), { headers });
         const bad = {
             'Shade-Timestamp': ['', 'now', '-1', '1e12', '99999999999999999999', ' 1 2'],
-            'Shade-Nonce': ['', '!!', b64url(crypto.randomBytes(15)), b64url(crypto.randomBytes(17))],
+            'Shade-Nonce': [
+                '',
+                '!!',
+                b64url(crypto.randomBytes(15)),
+                b64url(crypto.randomBytes(17)),
+            ],
             'Shade-Signature': ['', '!!', b64(crypto.randomBytes(63)), b64(crypto.randomBytes(65))],
         };
         for (const [name, values] of Object.entries(bad)) {
@@ -381,10 +380,7 @@ onEachStore('authentication', (context) => {
         for (const name of ['Shade-Address', 'Shade-Timestamp', 'Shade-Nonce', 'Shade-Signature']) {
             const headers = device.requestHeaders('GET', countPath(device));
             headers[name] = [headers[name], headers[name]];
-            expectField(
-                await context.api.request('GET', countPath(device), { headers }),
-                name,
-            );
+            expectField(await context.api.request('GET', countPath(device), { headers }), name);
         }
     });
 
@@ -504,15 +500,8 @@ onEachStore(
                 const other = new Api(replica.url);
                 const device = new Device();
                 const json = device.seal(device.registration({ oneTime: 3 }));
-                expectOutcome(
-                    await context.api.request('POST', kRegister, { json }),
-                    201,
-                );
-                expectError(
-                    await other.request('POST', kRegister, { json }),
-                    409,
-                    'SHADE_REPLAY',
-                );
+                expectOutcome(await context.api.request('POST', kRegister, { json }), 201);
+                expectError(await other.request('POST', kRegister, { json }), 409, 'SHADE_REPLAY');
                 const a = expectOutcome(await context.api.bundle(device.address), 200);
                 const b = expectOutcome(await other.bundle(device.address), 200);
                 assert.notEqual(a.oneTimePreKey.keyId, b.oneTimePreKey.keyId);

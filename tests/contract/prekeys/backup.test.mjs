@@ -27,10 +27,7 @@ onEachStore('backup and restore', (context) => {
         const file = path.join(directory, 'first.db');
         const device = new Device({ suite: 'pqxdh-ed25519' });
         const uploaded = device.registration({ oneTime: 10, kemOneTime: 4 });
-        expectOutcome(
-            await context.api.write(device, 'POST', '/v1/keys/register', uploaded),
-            201,
-        );
+        expectOutcome(await context.api.write(device, 'POST', '/v1/keys/register', uploaded), 201);
         const early = expectOutcome(await context.api.bundle(device.address), 200);
         const backup = await run('backup', file);
         assert.equal(backup.code, 0, backup.stderr);
@@ -211,7 +208,10 @@ describe('backups move between stores', { skip: !bothStores && 'needs both store
             const devices = [];
             for (const suite of kSuites) {
                 const device = new Device({ suite });
-                expectOutcome(await source.api.register(device, { oneTime: 3, kemOneTime: 1 }), 201);
+                expectOutcome(
+                    await source.api.register(device, { oneTime: 3, kemOneTime: 1 }),
+                    201,
+                );
                 devices.push(device);
             }
             const bundles = [];
@@ -238,10 +238,7 @@ describe('backups move between stores', { skip: !bothStores && 'needs both store
                 const count = expectOutcome(await target.api.count(device), 200);
                 assert.equal(count.oneTimePreKeyCount, 0);
                 assert.equal(count.restoreEpoch, 1);
-                expectOutcome(
-                    await target.api.checkDigest(device.address, device.digest()),
-                    200,
-                );
+                expectOutcome(await target.api.checkDigest(device.address, device.digest()), 200);
                 const { oneTimePreKey } = bundles[i];
                 const again = expectOutcome(
                     await target.api.replenish(device, { oneTimePreKeys: [oneTimePreKey] }),

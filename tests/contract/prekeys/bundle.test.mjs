@@ -15,12 +15,7 @@ import {
     unb64,
     xeddsaVerify,
 } from '../../support/client.mjs';
-import {
-    expectDistinct,
-    expectError,
-    expectOutcome,
-    sorted,
-} from '../../support/expect.mjs';
+import { expectDistinct, expectError, expectOutcome, sorted } from '../../support/expect.mjs';
 import { onEachStore } from '../../support/stores.mjs';
 
 const kDay = 86_400_000;
@@ -30,10 +25,7 @@ onEachStore('bundle', (context) => {
     test('20 uploaded, 2 fetched, restart, 18 left', async () => {
         const device = new Device();
         const uploaded = device.registration({ oneTime: 20 });
-        expectOutcome(
-            await context.api.write(device, 'POST', '/v1/keys/register', uploaded),
-            201,
-        );
+        expectOutcome(await context.api.write(device, 'POST', '/v1/keys/register', uploaded), 201);
         const first = expectOutcome(await context.api.bundle(device.address), 200);
         const second = expectOutcome(await context.api.bundle(device.address), 200);
         await context.backend.restart();
@@ -147,7 +139,11 @@ onEachStore('bundle', (context) => {
         // While the last rows are locked a claim may miss one: that only degrades, so what is left
         // must come out afterwards.
         const count = expectOutcome(await context.api.count(device), 200);
-        for (let i = 0; i < Math.max(count.oneTimePreKeyCount, count.kemOneTimePreKeyCount); i += 1) {
+        for (
+            let i = 0;
+            i < Math.max(count.oneTimePreKeyCount, count.kemOneTimePreKeyCount);
+            i += 1
+        ) {
             bundles.push(expectOutcome(await context.api.bundle(device.address), 200));
         }
         const issued = bundles.filter((bundle) => bundle.oneTimePreKey);
@@ -243,15 +239,7 @@ onEachStore('bundle', (context) => {
     });
 
     test('addresses that are none', async () => {
-        for (const address of [
-            'a b',
-            'a/b',
-            'ä:1',
-            'a'.repeat(129),
-            '..%2f',
-            '☃',
-            "a'or'1",
-        ]) {
+        for (const address of ['a b', 'a/b', 'ä:1', 'a'.repeat(129), '..%2f', '☃', "a'or'1"]) {
             const path = `/v1/keys/bundle/${encodeURIComponent(address)}`;
             expectError(
                 await context.api.request('GET', path),
@@ -363,7 +351,10 @@ onEachStore(
                 const response = await fetch(headers);
                 assert.ok([401, 403].includes(response.status), response.text);
             }
-            expectOutcome(await fetch({ Authorization: 'Bearer a-bundle-token-of-32-characters' }), 200);
+            expectOutcome(
+                await fetch({ Authorization: 'Bearer a-bundle-token-of-32-characters' }),
+                200,
+            );
             const count = expectOutcome(await context.api.count(alice), 200);
             assert.equal(count.oneTimePreKeyCount, 1);
         });

@@ -73,7 +73,9 @@ onEachStore('claim', (context) => {
         const claims = [{ address: device.address, claimId: claimId() }];
         const first = expectOutcome(await context.api.claim(claims), 200);
         await context.server.stop();
-        const [[left]] = await context.backend.sql('SELECT max(expires_at) FROM shade_server_claims');
+        const [[left]] = await context.backend.sql(
+            'SELECT max(expires_at) FROM shade_server_claims',
+        );
         const minutes = (Number(left) - Date.now()) / 60_000;
         assert.ok(minutes > 9 && minutes <= 10.1, `kept for ${minutes} minutes`);
         await context.backend.sql('UPDATE shade_server_claims SET expires_at = 1');
@@ -159,8 +161,7 @@ onEachStore('claim', (context) => {
         for (let i = 0; i < 8; i += 1) {
             devices.push(await registered(context.api, {}, { oneTime: 40 }));
         }
-        const claimsOf = (list) =>
-            list.map(({ address }) => ({ address, claimId: claimId() }));
+        const claimsOf = (list) => list.map(({ address }) => ({ address, claimId: claimId() }));
         const rounds = Array.from({ length: 36 }, (_, i) =>
             context.api.claim(claimsOf(i % 2 === 0 ? devices : [...devices].reverse())),
         );

@@ -110,7 +110,14 @@ onEachStore(
         test('a released name goes to anybody; keys of its first owner still never go out twice', async () => {
             const release = (address) =>
                 runCommand(
-                    ['prekeys', 'tombstone', 'release', address, '--data-dir', context.server.dataDir],
+                    [
+                        'prekeys',
+                        'tombstone',
+                        'release',
+                        address,
+                        '--data-dir',
+                        context.server.dataDir,
+                    ],
                     { env: context.server.env },
                 );
             const [device, other] = [await registered(context.api), await registered(context.api)];

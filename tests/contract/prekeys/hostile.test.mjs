@@ -254,10 +254,7 @@ onEachStore('hostile members', (context) => {
                 : ['address', 'identitySigningKey', 'identityDhKey', 'signedPreKey'];
             for (const name of required) {
                 const { [name]: left, ...body } = good;
-                expectField(
-                    await context.api.write(device, 'POST', kRegister, body),
-                    name,
-                );
+                expectField(await context.api.write(device, 'POST', kRegister, body), name);
             }
             for (const name of ['keyId', 'publicKey', 'signature']) {
                 const { [name]: left, ...signedPreKey } = good.signedPreKey;
@@ -404,7 +401,10 @@ onEachStore('weak keys', (context) => {
             const variants = {
                 short: bytes.subarray(0, bytes.length - 1),
                 long: Buffer.concat([bytes, Buffer.alloc(1)]).subarray(0, 1569),
-                'all ones': Buffer.concat([bytes.subarray(0, 1), Buffer.alloc(bytes.length - 1, 0xff)]),
+                'all ones': Buffer.concat([
+                    bytes.subarray(0, 1),
+                    Buffer.alloc(bytes.length - 1, 0xff),
+                ]),
             };
             for (const [name, variant] of Object.entries(variants)) {
                 if (variant.equals(bytes) || (name === 'long' && suite === 'pqxdh-xeddsa')) {
@@ -424,7 +424,8 @@ onEachStore('weak keys', (context) => {
 onEachStore(
     'hostile HTTP',
     (context) => {
-        const raw = (method, path, text) => context.api.raw(method, path, Buffer.from(text, 'latin1'));
+        const raw = (method, path, text) =>
+            context.api.raw(method, path, Buffer.from(text, 'latin1'));
         const alive = async () => expectOutcome(await context.api.request('GET', '/healthz'), 200);
 
         test('bodies over the limit are refused unread', async () => {
@@ -539,10 +540,7 @@ onEachStore(
                 'a target too long': `GET /${'a'.repeat(100_000)} HTTP/1.1\r\nHost: x\r\n\r\n`,
             };
             for (const [name, head] of Object.entries(heads)) {
-                const response = await rawExchange(
-                    context.server.url,
-                    Buffer.from(head, 'latin1'),
-                );
+                const response = await rawExchange(context.server.url, Buffer.from(head, 'latin1'));
                 assert.ok(
                     response === null || (response.status >= 400 && response.status < 600),
                     `${name}: ${response?.status}`,

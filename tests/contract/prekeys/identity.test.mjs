@@ -56,11 +56,7 @@ onEachStore('identity and check', (context) => {
     test('unknown addresses', async () => {
         expectError(await context.api.identityOf(freshAddress()), 404, 'SHADE_NOT_FOUND');
         const digest = b64(crypto.randomBytes(32));
-        expectError(
-            await context.api.checkDigest(freshAddress(), digest),
-            404,
-            'SHADE_NOT_FOUND',
-        );
+        expectError(await context.api.checkDigest(freshAddress(), digest), 404, 'SHADE_NOT_FOUND');
     });
 
     test('digests that are none', async () => {

@@ -20,7 +20,8 @@ import {
 } from '../../support/transparency.mjs';
 
 onEachStore('key transparency', (context) => {
-    const keysOfLog = async () => expectOutcome(await context.api.request('GET', '/v1/kt/keys'), 200);
+    const keysOfLog = async () =>
+        expectOutcome(await context.api.request('GET', '/v1/kt/keys'), 200);
     const checkpoint = async () => {
         const response = await context.api.request('GET', '/v1/kt/checkpoint');
         assert.equal(response.status, 200);

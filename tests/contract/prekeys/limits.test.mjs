@@ -62,7 +62,10 @@ onEachStore(
                 expectOutcome(await from(context.api, ip).register(new Device()), 201);
             }
             const seconds = expectLimited(await from(context.api, ip).register(new Device()));
-            assert.ok(seconds > 600 && seconds <= 720, `one token takes twelve minutes: ${seconds}`);
+            assert.ok(
+                seconds > 600 && seconds <= 720,
+                `one token takes twelve minutes: ${seconds}`,
+            );
             expectOutcome(await from(context.api).register(new Device()), 201);
         });
 

@@ -88,7 +88,10 @@ onEachStore(
             assert.ok(references.length > 0);
             for (const target of references) {
                 assert.doesNotMatch(target, /^(https?:)?\/\//, target);
-                const { pathname } = new URL(target, `${context.server.url}/shade-observer/dashboard/`);
+                const { pathname } = new URL(
+                    target,
+                    `${context.server.url}/shade-observer/dashboard/`,
+                );
                 const asset = await context.api.request('GET', pathname);
                 assert.equal(asset.status, 200, target);
                 const again = await context.api.request('GET', pathname, {
@@ -213,8 +216,9 @@ onEachStore(
             for (let i = 0; i < 1_050; i += 50) {
                 const claims = Array.from({ length: 50 }, () => ({
                     address: device.address,
-                    claimId: Buffer.from(`${i}${Math.random()}`.padEnd(16, 'x').slice(0, 16))
-                        .toString('base64'),
+                    claimId: Buffer.from(
+                        `${i}${Math.random()}`.padEnd(16, 'x').slice(0, 16),
+                    ).toString('base64'),
                 }));
                 expectOutcome(await context.api.claim(claims), 200);
             }

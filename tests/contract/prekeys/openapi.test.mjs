@@ -43,7 +43,10 @@ describe('form', () => {
         const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false });
         // Ajv binds that schema's dynamic reference to the wrong anchor; there is only one to mean.
         const schema = JSON.parse(
-            JSON.stringify(openapi.v31).replaceAll('"$dynamicRef":"#meta"', '"$ref":"#/$defs/schema"'),
+            JSON.stringify(openapi.v31).replaceAll(
+                '"$dynamicRef":"#meta"',
+                '"$ref":"#/$defs/schema"',
+            ),
         );
         const validate = ajv.compile(schema);
         assert.ok(validate(document), ajv.errorsText(validate.errors, { separator: '\n' }));
@@ -91,7 +94,10 @@ describe('form', () => {
             assert.ok(operation.security, `${where} says nothing about security`);
             assert.ok(!ids.has(operation.operationId), `${where}: id used twice`);
             ids.add(operation.operationId);
-            assert.ok(operation.tags.every((tag) => tags.has(tag)), where);
+            assert.ok(
+                operation.tags.every((tag) => tags.has(tag)),
+                where,
+            );
             assert.ok(!/\.$/.test(operation.summary), `${where}: summary ends with a full stop`);
         }
     });
@@ -116,7 +122,10 @@ describe('form', () => {
                 const where = `${method} ${template} ${status}`;
                 const headers = Object.keys(api.resolve(answer).headers ?? {});
                 assert.ok(headers.includes('X-Request-Id'), where);
-                assert.ok(status !== '429' || headers.includes('Retry-After') || method === 'head', where);
+                assert.ok(
+                    status !== '429' || headers.includes('Retry-After') || method === 'head',
+                    where,
+                );
             }
         }
     });

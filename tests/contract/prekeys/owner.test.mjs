@@ -2,12 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Device, hasKem, kSuites } from '../../support/client.mjs';
-import {
-    expectError,
-    expectField,
-    expectOutcome,
-    sorted,
-} from '../../support/expect.mjs';
+import { expectError, expectField, expectOutcome, sorted } from '../../support/expect.mjs';
 import { onEachStore } from '../../support/stores.mjs';
 
 const kEmptyLists = { accepted: [], duplicate: [], consumed: [], conflict: [] };
@@ -55,11 +50,7 @@ onEachStore('replenish', (context) => {
         const issued = taken.oneTimePreKey;
         const stored = 100 + 101 - issued.keyId;
         const fresh = device.newOneTimePreKeys(2, 900);
-        const oneTimePreKeys = [
-            issued,
-            { keyId: stored, publicKey: fresh[0].publicKey },
-            fresh[1],
-        ];
+        const oneTimePreKeys = [issued, { keyId: stored, publicKey: fresh[0].publicKey }, fresh[1]];
         const body = expectOutcome(await context.api.replenish(device, { oneTimePreKeys }), 200);
         assert.deepEqual(body.results, {
             accepted: [901],
@@ -291,7 +282,9 @@ onEachStore('count', (context) => {
                 },
             );
             expectOutcome(
-                await context.api.replenish(device, { oneTimePreKeys: device.newOneTimePreKeys(3) }),
+                await context.api.replenish(device, {
+                    oneTimePreKeys: device.newOneTimePreKeys(3),
+                }),
                 200,
             );
             const count = expectOutcome(await context.api.count(device), 200);
@@ -301,15 +294,11 @@ onEachStore('count', (context) => {
 
     test('lastResortUsed turns true by a fetch and false by an upload', async () => {
         const device = await registered(context.api, { suite: 'pqxdh-ed25519' }, {});
-        const used = async () =>
-            expectOutcome(await context.api.count(device), 200).lastResortUsed;
+        const used = async () => expectOutcome(await context.api.count(device), 200).lastResortUsed;
         assert.equal(await used(), false);
         expectOutcome(await context.api.bundle(device.address), 200);
         assert.equal(await used(), true);
-        expectOutcome(
-            await context.api.register(device, { oneTime: 1, kemOneTime: 1 }),
-            200,
-        );
+        expectOutcome(await context.api.register(device, { oneTime: 1, kemOneTime: 1 }), 200);
         assert.equal(await used(), false);
     });
 
@@ -476,4 +465,3 @@ onEachStore(
         },
     },
 );
-

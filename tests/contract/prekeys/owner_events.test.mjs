@@ -71,10 +71,7 @@ onEachStore('owner events', (context) => {
         expectOutcome(await context.api.bundle(other.address), 200);
         expectOutcome(await context.api.bundle(device.address), 200);
         await next(stream, 'prekeys.exhausted');
-        assert.equal(
-            stream.events.filter(({ event }) => event === 'prekeys.exhausted').length,
-            1,
-        );
+        assert.equal(stream.events.filter(({ event }) => event === 'prekeys.exhausted').length, 1);
         stream.close();
     });
 

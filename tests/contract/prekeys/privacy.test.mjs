@@ -84,7 +84,11 @@ onEachStore(
                 for (const secret of secrets) {
                     assert.ok(!line.includes(secret), `a secret is in the log: ${line}`);
                 }
-                assert.doesNotMatch(line, /Very-Personal-Name/i, `an address is in the log: ${line}`);
+                assert.doesNotMatch(
+                    line,
+                    /Very-Personal-Name/i,
+                    `an address is in the log: ${line}`,
+                );
                 assert.doesNotMatch(line, /[A-Za-z0-9+/_-]{86,}/, `something long: ${line}`);
             }
         });

@@ -212,7 +212,11 @@ onEachStore('races', (context) => {
             assert.equal(owner.get(bundle.signedPreKey.publicKey), bundle.identitySigningKey);
             const key = bundle.oneTimePreKey?.publicKey;
             if (key && owner.has(key)) {
-                assert.equal(owner.get(key), bundle.identitySigningKey, 'a key of another identity');
+                assert.equal(
+                    owner.get(key),
+                    bundle.identitySigningKey,
+                    'a key of another identity',
+                );
             }
         }
     });

@@ -12,12 +12,7 @@ import {
     sha256,
     unb64,
 } from '../../support/client.mjs';
-import {
-    expectError,
-    expectField,
-    expectOutcome,
-    sorted,
-} from '../../support/expect.mjs';
+import { expectError, expectField, expectOutcome, sorted } from '../../support/expect.mjs';
 import { onEachStore } from '../../support/stores.mjs';
 
 const kEmptyLists = { accepted: [], duplicate: [], consumed: [], conflict: [] };
@@ -249,7 +244,10 @@ onEachStore('register', (context) => {
         const replacement = device.newOneTimePreKeys(2, 300);
         const body = {
             ...device.registration({ mode: 'replace' }),
-            oneTimePreKeys: [...replacement, ...device.newOneTimePreKeys(1, taken.oneTimePreKey.keyId)],
+            oneTimePreKeys: [
+                ...replacement,
+                ...device.newOneTimePreKeys(1, taken.oneTimePreKey.keyId),
+            ],
         };
         const outcome = expectOutcome(
             await context.api.write(device, 'POST', '/v1/keys/register', body),

@@ -42,17 +42,9 @@ onEachStore('rotate identity', (context) => {
                 const ids = rotation.body.oneTimePreKeys.map(({ keyId }) => keyId);
                 assert.ok(ids.includes(bundle.oneTimePreKey.keyId));
                 // The old key has no say any more, the new one has.
-                expectError(
-                    await context.api.count(old),
-                    401,
-                    'SHADE_BAD_REQUEST_SIGNATURE',
-                );
+                expectError(await context.api.count(old), 401, 'SHADE_BAD_REQUEST_SIGNATURE');
                 expectOutcome(await context.api.count(next), 200);
-                expectError(
-                    await context.api.register(old),
-                    409,
-                    'SHADE_IDENTITY_CONFLICT',
-                );
+                expectError(await context.api.register(old), 409, 'SHADE_IDENTITY_CONFLICT');
                 expectOutcome(await context.api.register(next), 200);
             });
         }

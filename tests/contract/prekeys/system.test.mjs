@@ -139,7 +139,8 @@ onEachStore('operation', (context) => {
             assert.ok(!key.includes(device.address), key);
         }
         assert.equal(
-            samples.get('shade_requests_total{route="/v1/keys/bundle/{address}",status="404"}') >= 1,
+            samples.get('shade_requests_total{route="/v1/keys/bundle/{address}",status="404"}') >=
+                1,
             true,
         );
         assert.ok(samples.get('shade_auth_failures_total{code="SHADE_UNAUTHORIZED"}') >= 1);
@@ -158,7 +159,11 @@ onEachStore('operation', (context) => {
             ]) {
                 assert.equal(samples.get(name), 0, name);
             }
-            assert.equal(samples.size > 0 && [...samples.keys()].some((k) => k.startsWith('shade_build_info{')), true);
+            assert.equal(
+                samples.size > 0 &&
+                    [...samples.keys()].some((k) => k.startsWith('shade_build_info{')),
+                true,
+            );
         } finally {
             await server.finish();
         }
@@ -268,7 +273,10 @@ onEachStore(
             expectOutcome(await context.api.request('GET', '/health'), 200);
         });
     },
-    { stores: ['sqlite'], env: { ...kUnlimited, SHADE_METRICS_TOKEN: 'a-metrics-token-0123456789' } },
+    {
+        stores: ['sqlite'],
+        env: { ...kUnlimited, SHADE_METRICS_TOKEN: 'a-metrics-token-0123456789' },
+    },
 );
 
 onEachStore(
@@ -346,7 +354,10 @@ describe('settings', () => {
     };
 
     test('an observer token shorter than 16 characters is refused at start', async () => {
-        const stderr = await refused({ SHADE_OBSERVER_TOKEN: 'only-15-letters' }, /SHADE_OBSERVER_TOKEN/);
+        const stderr = await refused(
+            { SHADE_OBSERVER_TOKEN: 'only-15-letters' },
+            /SHADE_OBSERVER_TOKEN/,
+        );
         assert.ok(!stderr.includes('only-15-letters'), 'the secret is not repeated');
     });
 

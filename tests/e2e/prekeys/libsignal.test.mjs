@@ -94,7 +94,10 @@ onEachStore('libsignal PQXDH', (context) => {
         await converse(alice, bob, results[0].bundle);
         // Both compute one safety number from what the server says about the other.
         const identityOf = async (device) => {
-            const { identityKey } = expectOutcome(await context.api.identityOf(device.address), 200);
+            const { identityKey } = expectOutcome(
+                await context.api.identityOf(device.address),
+                200,
+            );
             return signal.PublicKey.deserialize(new Uint8Array(Buffer.from(identityKey, 'base64')));
         };
         const number = (mine, me, theirs, them) =>

@@ -76,8 +76,7 @@ async function newParty(name) {
     return {
         name: new SignalProtocolAddress(name, 1),
         storage: new Storage(identity, (registrationId % 16380) + 1),
-        sign: (message) =>
-            b64(xeddsaSign(new Uint8Array(identity.privKey), Buffer.from(message))),
+        sign: (message) => b64(xeddsaSign(new Uint8Array(identity.privKey), Buffer.from(message))),
     };
 }
 

@@ -306,6 +306,9 @@ Task<Result<EnrolOutcome>> Directory::rotate_identity(IdentityRotation rotation,
         co_return std::unexpected(noted(std::move(outcome).error(), address, caller));
     }
     emit(EventType::identity_rotated, address, caller);
+    if (outcome->key_reused) {
+        emit(EventType::identity_key_reused, address, caller);
+    }
     co_return outcome;
 }
 

@@ -115,6 +115,15 @@ Task<Result<std::optional<Profile>>> Store::profile(Address address) {
 
 namespace {
 
+// An owner who signs is there, whether or not anything is uploaded or fetched.
+Result<void> note_owner(Transaction& tx, const Address& address, UnixMillis now) {
+    TRY_VOID(
+        tx.execute("update shade_server_identities set last_activity_at = $2, "
+                   "last_owner_activity_at = $2 where address = $1",
+                   {address.text(), now}));
+    return ok();
+}
+
 Result<CountOutcome> read_count(Transaction& tx, const Address& address) {
     TRY(const auto profile, sql::find_profile(tx, address));
     if (!profile) {
@@ -138,10 +147,7 @@ Task<Result<CountOutcome>> Store::count(Address address, std::optional<AcceptedP
                   now](Transaction& tx) -> Result<CountOutcome> {
         TRY_VOID(sql::require_signer(tx, address, proof));
         TRY_VOID(sql::consume(tx, proof, policy));
-        TRY_VOID(
-            tx.execute("update shade_server_identities set last_owner_activity_at = $2 "
-                       "where address = $1",
-                       {address.text(), now}));
+        TRY_VOID(note_owner(tx, address, now));
         return read_count(tx, address);
     };
     co_return co_await database_.write(std::move(write));
@@ -152,10 +158,7 @@ Task<Result<void>> Store::consume_proof(Address address, AcceptedProof proof, Un
                   now](Transaction& tx) -> Result<void> {
         TRY_VOID(sql::require_signer(tx, address, proof));
         TRY_VOID(sql::consume(tx, proof, policy));
-        TRY_VOID(
-            tx.execute("update shade_server_identities set last_owner_activity_at = $2 "
-                       "where address = $1",
-                       {address.text(), now}));
+        TRY_VOID(note_owner(tx, address, now));
         return ok();
     };
     co_return co_await database_.write(std::move(write));

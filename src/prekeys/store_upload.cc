@@ -61,12 +61,12 @@ void shuffle(std::vector<KeyRow>& rows, std::uint64_t seed) {
 Result<void> classify(Transaction& tx, const Address& address, const KeyRow& key,
                       UploadResults& results) {
     TRY(const auto row,
-        tx.query_one("select issued_at, public_key from shade_server_one_time_prekeys "
+        tx.query_one("select issued_at, public_key, algorithm from shade_server_one_time_prekeys "
                      "where address = $1 and kind = $2 and key_id = $3",
                      {address.text(), key.kind, key.id}));
     if (!row || !row->is_null(0)) {
         results.consumed.push_back(key.id);
-    } else if (row->bytes(1) == *key.public_key) {
+    } else if (row->bytes(1) == *key.public_key && row->text(2) == *key.algorithm) {
         results.duplicate.push_back(key.id);
     } else {
         results.conflict.push_back(key.id);
@@ -128,11 +128,12 @@ Result<void> serve(Transaction& tx, const Address& address, std::int64_t kind,
                    const std::string& algorithm, KeyId id, const Bytes& public_key,
                    const Bytes& signature, UnixMillis created_at, UnixMillis now) {
     TRY(const auto current,
-        tx.query_one("select key_id, public_key, signature from shade_server_signed_prekeys "
+        tx.query_one("select key_id, public_key, algorithm from shade_server_signed_prekeys "
                      "where address = $1 and kind = $2 and retired_at is null",
                      {address.text(), kind}));
     if (current && current->integer(0) == id) {
-        if (current->bytes(1) != public_key) {
+        // One KEM key under another label is another key: the label is signed and decides its use.
+        if (current->bytes(1) != public_key || current->text(2) != algorithm) {
             return errors::contradicting_field(
                 kind == kCurve ? "signedPreKey.keyId" : "kemLastResortPreKey.keyId",
                 "is in use by another key; a new key needs a new id");
@@ -265,6 +266,19 @@ Result<void> pass_tombstone(Transaction& tx, const Registration& upload, UnixMil
     return ok();
 }
 
+// Whether the identity already has another address. Error SHADE_LIMIT_EXCEEDED for one too many.
+Result<bool> admit_address(Transaction& tx, const Address& address, const Bytes& signing_key,
+                           const StorePolicy& policy) {
+    TRY(const auto used, tx.query_one("select count(*) from shade_server_identities "
+                                      "where signing_key = $1 and address <> $2",
+                                      {signing_key, address.text()}));
+    if (used->integer(0) >= policy.addresses_per_identity_max) {
+        return errors::limit_exceeded(fmt::format("One identity may have at most {} addresses.",
+                                                  policy.addresses_per_identity_max));
+    }
+    return used->integer(0) > 0;
+}
+
 struct Inserted {
     bool made = false;        // false: another transaction was faster
     bool key_reused = false;  // the identity already had an address
@@ -274,13 +288,7 @@ Result<Inserted> insert_identity(Transaction& tx, const Registration& upload, Un
                                  UnixMillis now, const StorePolicy& policy) {
     TRY_VOID(pass_tombstone(tx, upload, now, policy));
     const IdentityKeys& keys = upload.identity;
-    TRY(const auto used,
-        tx.query_one("select count(*) from shade_server_identities where signing_key = $1",
-                     {keys.signing_key}));
-    if (used->integer(0) >= policy.addresses_per_identity_max) {
-        return errors::limit_exceeded(fmt::format("One identity may have at most {} addresses.",
-                                                  policy.addresses_per_identity_max));
-    }
+    TRY(const bool key_reused, admit_address(tx, upload.address, keys.signing_key, policy));
     TRY(const std::int64_t made,
         tx.execute("insert into shade_server_identities (address, suite, signing_key, dh_key, "
                    "dh_signature, registration_id, state_signed_at, created_at, last_activity_at, "
@@ -288,7 +296,7 @@ Result<Inserted> insert_identity(Transaction& tx, const Registration& upload, Un
                    "on conflict (address) do nothing",
                    {upload.address.text(), static_cast<std::int64_t>(keys.suite), keys.signing_key,
                     keys.dh_key, keys.dh_signature, upload.registration_id, signed_at, now}));
-    return Inserted{made == 1, used->integer(0) > 0};
+    return Inserted{made == 1, key_reused};
 }
 
 // Moves the stored state forward; an equal or older signature is a rollback.
@@ -377,6 +385,7 @@ Result<EnrolOutcome> rotate_in(Transaction& tx, Registration next, const Accepte
     TRY(const StoredIdentity stored, sql::require_signer(tx, next.address, proof));
     TRY_VOID(sql::consume(tx, proof, policy));
     TRY_VOID(advance_state(tx, next.address, proof.signed_at, now));
+    TRY(const bool key_reused, admit_address(tx, next.address, next.identity.signing_key, policy));
     const auto& registration_id =
         next.registration_id ? next.registration_id : stored.registration_id;
     TRY_VOID(
@@ -392,6 +401,7 @@ Result<EnrolOutcome> rotate_in(Transaction& tx, Registration next, const Accepte
     TRY(EnrolOutcome outcome, store_keys(tx, next, now, seed, policy));
     TRY_VOID(sql::log_event(tx, kt::EventKind::rotate_identity, next.address, next.identity,
                             std::nullopt, now));
+    outcome.key_reused = key_reused;
     return outcome;
 }
 

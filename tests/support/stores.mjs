@@ -36,7 +36,7 @@ function skipReason(store) {
         return false;
     }
     const missing = postgresMissing();
-    if (missing && process.env.REQUIRE_SERVICES === '1') {
+    if (missing && process.env.NAVE_REQUIRE_SERVICES === '1') {
         throw new Error(`PostgreSQL is required: ${missing}`);
     }
     if (missing) {

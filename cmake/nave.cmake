@@ -8,7 +8,8 @@ endif()
 add_library(nave_flags INTERFACE)
 target_compile_options(nave_flags INTERFACE
   -Wall -Wextra -Wconversion -Wshadow -Wthread-safety -Wnon-virtual-dtor -Wimplicit-fallthrough
-  -Werror -Wno-c23-extensions -fno-omit-frame-pointer)
+  -Werror -Wno-c23-extensions -fno-omit-frame-pointer
+  -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 target_link_options(nave_flags INTERFACE -fuse-ld=lld)
 if(NAVE_SANITIZE)
   target_compile_options(nave_flags INTERFACE -fsanitize=${NAVE_SANITIZE} -fno-sanitize-recover=all)
@@ -42,4 +43,19 @@ function(nave_test name)
   target_link_libraries(${name}_tests PRIVATE ${ARG_DEPS} GTest::gmock_main nave_flags)
   add_test(NAME unit.${name} COMMAND ${name}_tests)
   set_tests_properties(unit.${name} PROPERTIES LABELS unit TIMEOUT 120)
+endfunction()
+
+# nave_embeds(<source> <file>...): the source #embeds these files. Their hash goes on the command
+# line, because ccache 4.7 does not look into #embed and would hand back an object with old content.
+function(nave_embeds source)
+  set(digest "")
+  foreach(file IN LISTS ARGN)
+    get_filename_component(path "${file}" ABSOLUTE)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${path}")
+    file(SHA256 "${path}" one)
+    string(APPEND digest "${one}")
+  endforeach()
+  string(SHA256 digest "${digest}")
+  set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS "NAVE_EMBEDDED=\"${digest}\"")
+  set_property(SOURCE ${source} APPEND PROPERTY OBJECT_DEPENDS "${ARGN}")
 endfunction()

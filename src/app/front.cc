@@ -1,8 +1,12 @@
 #include "app/front.h"
 
 #include "app/version.h"
+#include "crypto/hash.h"
+#include "crypto/token.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace nave::app {
 namespace {
@@ -37,6 +41,25 @@ void add_health(net::Router& router, Health& health) {
     });
 }
 
+std::vector<Secret> metrics_tokens(const std::vector<const ServiceEntry*>& services,
+                                   const Settings& settings) {
+    std::vector<Secret> tokens;
+    for (const ServiceEntry* service : services) {
+        if (Secret token = settings.secret(service->metrics_token_setting); !token.empty()) {
+            tokens.push_back(std::move(token));
+        }
+    }
+    return tokens;
+}
+
+bool holds_one_of(const std::vector<Secret>& tokens, std::string_view offered) {
+    const auto offered_hash = crypto::sha256(as_bytes(offered));
+    return std::ranges::any_of(tokens, [&](const Secret& token) {
+        const auto expected = crypto::sha256(as_bytes(token.reveal()));
+        return crypto::equal_secret(expected, offered_hash);
+    });
+}
+
 std::string landing_page(const std::vector<const ServiceEntry*>& services) {
     std::string page =
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
@@ -56,7 +79,7 @@ std::string landing_page(const std::vector<const ServiceEntry*>& services) {
 }  // namespace
 
 Front::Front(Health& health, Metrics& metrics, const std::vector<const ServiceEntry*>& services,
-             bool alone)
+             const Settings& settings, bool alone)
     : landing_page_(alone ? "" : landing_page(services)) {
     add_health(starting_, health);
     const auto starting = [](const net::Request& request) {
@@ -69,9 +92,16 @@ Front::Front(Health& health, Metrics& metrics, const std::vector<const ServiceEn
         starting_.add(method, "/{path...}", starting);
     }
     add_health(root_, health);
-    root_.add(net::Method::get, "/metrics", [&metrics](const net::Request&) {
-        return net::Response(200, "text/plain; version=0.0.4; charset=utf-8", metrics.exposition());
-    });
+    root_.add(net::Method::get, "/metrics",
+              [&metrics, tokens = metrics_tokens(services, settings)](const net::Request& request) {
+                  if (!tokens.empty() && !holds_one_of(tokens, request.bearer_token())) {
+                      return net::problem_response(Error(Code::unauthenticated, "app.metrics_token",
+                                                         "Metrics need a bearer token."),
+                                                   request.request_id);
+                  }
+                  return net::Response(200, "text/plain; version=0.0.4; charset=utf-8",
+                                       metrics.exposition());
+              });
     root_.add(net::Method::get, "/", [this](const net::Request&) {
         net::Response response;
         response.content_type = "text/html; charset=utf-8";

@@ -15,8 +15,10 @@ namespace nave::app {
 
 class Front {
   public:
+    // The process's /metrics shows every service's series, so it asks for a token as soon as one of
+    // them does; any of theirs will do.
     Front(Health& health, Metrics& metrics, const std::vector<const ServiceEntry*>& services,
-          bool alone);
+          const Settings& settings, bool alone);
     // Only health, everything else 503, until the services are there.
     [[nodiscard]] const net::Router& starting_router() const { return starting_; }
     [[nodiscard]] const net::Router& router() const { return root_; }

@@ -55,7 +55,7 @@ class ServerProcess {
             return report({kExitServer, std::move(bound).error()});
         }
         server_ = std::move(*bound);
-        front_.emplace(health_, metrics_, options_.services, options_.alone);
+        front_.emplace(health_, metrics_, options_.services, settings_, options_.alone);
         server_->mount("", front_->starting_router());
         server_->start();
         logger_.info("listening", {{"address", server_->address()}, {"pid", ::getpid()}});

@@ -47,6 +47,7 @@ struct ServiceEntry {
     std::uint16_t home_port;        // standing alone
     std::string_view port_setting;  // overrides it, standing alone
     std::string_view log_setting;
+    std::string_view metrics_token_setting;
     const SettingGroup& (*settings)();
     // Settings that are wrong together, beyond what each says alone.
     Result<void> (*check_settings)(const Settings& settings);

@@ -56,6 +56,7 @@ const ServiceEntry kServices[] = {
      .home_port = 3900,
      .port_setting = "PORT",
      .log_setting = "SHADE_LOG_LEVEL",
+     .metrics_token_setting = "SHADE_METRICS_TOKEN",
      .settings = &prekeys::settings,
      .check_settings = &check_prekeys,
      .storage = &prekeys_storage,

@@ -401,25 +401,44 @@ void Directory::after_claim(const ClaimItem& item, const std::optional<ClaimedBu
     }
 }
 
+Task<Result<std::optional<Store::Requester>>> Directory::identify(std::optional<RequestProof> proof,
+                                                                  Caller caller) {
+    if (!proof) {
+        co_return std::nullopt;
+    }
+    if (!proof->address) {
+        co_return errors::unauthorized("Callers identify themselves with the Shade-* headers.");
+    }
+    const Address address = *proof->address;
+    auto signer = co_await authenticate(address, std::move(proof), caller);
+    if (!signer && signer.error().code == Code::not_found) {
+        co_return errors::unauthorized("The caller itself is not registered here.");
+    }
+    if (!signer) {
+        co_return std::unexpected(std::move(signer).error());
+    }
+    Store::Requester requester{address, std::move(signer->proof)};
+    co_return std::move(requester);
+}
+
+Task<Result<void>> Directory::admit_reader(std::optional<RequestProof> proof, Caller caller) {
+    CO_TRY_VOID(admit_fetch(caller));
+    CO_TRY(auto requester, co_await identify(std::move(proof), caller));
+    if (requester) {
+        auto used = co_await store_.consume_proof(requester->address, std::move(requester->proof),
+                                                  clock_.now());
+        if (!used) {
+            co_return std::unexpected(noted(std::move(used).error(), std::nullopt, caller));
+        }
+    }
+    co_return ok();
+}
+
 Task<Result<ClaimOutcome>> Directory::claim(std::vector<ClaimItem> items,
                                             std::optional<RequestProof> proof, Caller caller) {
     CO_TRY_VOID(limit(buckets_->fetch_per_ip, caller.client_key, "fetch", caller,
                       static_cast<double>(items.size())));
-    std::optional<Store::Requester> requester;
-    if (proof) {
-        if (!proof->address) {
-            co_return errors::unauthorized("Callers identify themselves with the Shade-* headers.");
-        }
-        const Address signer_address = *proof->address;
-        auto signer = co_await authenticate(signer_address, proof, caller);
-        if (!signer && signer.error().code == Code::not_found) {
-            co_return errors::unauthorized("The caller itself is not registered here.");
-        }
-        if (!signer) {
-            co_return std::unexpected(std::move(signer).error());
-        }
-        requester = Store::Requester{signer_address, std::move(signer->proof)};
-    }
+    CO_TRY(auto requester, co_await identify(std::move(proof), caller));
     const bool identified = requester.has_value();
     const std::string who = identified ? requester->address.text() : "ip:" + caller.client_key;
     std::vector<ClaimTarget> targets;
@@ -453,8 +472,9 @@ Result<void> Directory::admit_fetch(const Caller& caller) {
     return limit(buckets_->fetch_per_ip, caller.client_key, "fetch", caller);
 }
 
-Task<Result<Profile>> Directory::profile(Address address, Caller caller) {
-    CO_TRY_VOID(admit_fetch(caller));
+Task<Result<Profile>> Directory::profile(Address address, std::optional<RequestProof> proof,
+                                         Caller caller) {
+    CO_TRY_VOID(co_await admit_reader(std::move(proof), caller));
     CO_TRY(auto profile, co_await store_.profile(address));
     if (!profile) {
         co_return errors::not_found("No identity is registered at this address.");
@@ -462,14 +482,16 @@ Task<Result<Profile>> Directory::profile(Address address, Caller caller) {
     co_return std::move(*profile);
 }
 
-Task<Result<bool>> Directory::exists(Address address, Caller caller) {
-    CO_TRY_VOID(admit_fetch(caller));
+Task<Result<bool>> Directory::exists(Address address, std::optional<RequestProof> proof,
+                                     Caller caller) {
+    CO_TRY_VOID(co_await admit_reader(std::move(proof), caller));
     CO_TRY(const auto stored, co_await store_.identity(address));
     co_return stored.has_value();
 }
 
-Task<Result<void>> Directory::check(Address address, Bytes digest, Caller caller) {
-    CO_TRY(const Profile stored, co_await profile(address, caller));
+Task<Result<void>> Directory::check(Address address, Bytes digest,
+                                    std::optional<RequestProof> proof, Caller caller) {
+    CO_TRY(const Profile stored, co_await profile(address, std::move(proof), caller));
     const auto expected = state_digest(stored);
     if (!equal(expected, digest)) {
         co_return errors::digest_mismatch();

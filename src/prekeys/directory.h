@@ -63,10 +63,12 @@ class Directory {
                                      std::optional<RequestProof> proof, Caller caller);
     // Takes one fetch from the caller's budget, for reads that have no other entry here.
     [[nodiscard]] Result<void> admit_fetch(const Caller& caller);
-    Task<Result<Profile>> profile(Address address, Caller caller);
-    Task<Result<bool>> exists(Address address, Caller caller);
+    Task<Result<Profile>> profile(Address address, std::optional<RequestProof> proof,
+                                  Caller caller);
+    Task<Result<bool>> exists(Address address, std::optional<RequestProof> proof, Caller caller);
     // Error SHADE_DIGEST_MISMATCH when the stored keys are not those the client hashed.
-    Task<Result<void>> check(Address address, Bytes digest, Caller caller);
+    Task<Result<void>> check(Address address, Bytes digest, std::optional<RequestProof> proof,
+                             Caller caller);
 
     // ---- reads of an owner ----
     Task<Result<CountOutcome>> count(Address address, std::optional<RequestProof> proof,
@@ -89,6 +91,11 @@ class Directory {
                                      std::string_view name, const Caller& caller,
                                      double tokens = 1);
     [[nodiscard]] Result<void> check_failures(const Caller& caller);
+    // Who the caller of a fetch says to be, verified; nullopt without a proof.
+    Task<Result<std::optional<Store::Requester>>> identify(std::optional<RequestProof> proof,
+                                                           Caller caller);
+    // For fetches that consume nothing: checks and uses up the proof, when there is one.
+    Task<Result<void>> admit_reader(std::optional<RequestProof> proof, Caller caller);
     void withheld(std::string_view limit_name, const Address& target, const Caller& caller);
     [[nodiscard]] bool may_consume(const Address& target, const std::string& who, bool identified,
                                    const Caller& caller);

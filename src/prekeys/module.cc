@@ -135,7 +135,12 @@ struct PrekeysModule::Parts {
 
     Task<void> watch_storage() {
         for (;;) {
-            deps.health.report("prekeys.storage", deps.database.trouble());
+            // /health is public: what exactly is wrong stands in the log and the observer.
+            const bool in_trouble = deps.database.trouble().has_value();
+            deps.health.report(
+                "prekeys.storage",
+                in_trouble ? std::optional<std::string>("The storage backend cannot be used.")
+                           : std::nullopt);
             co_await deps.loop.sleep(kHealthCheck);
         }
     }

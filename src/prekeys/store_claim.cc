@@ -27,7 +27,9 @@ const std::string& pop_statement(Dialect dialect) {
         return std::string(
                    "update shade_server_one_time_prekeys set issued_at = $3 where seq = "
                    "(select seq from shade_server_one_time_prekeys "
-                   "where address = $1 and kind = $2 and issued_at is null order by seq limit 1") +
+                   "where address = $1 and kind = $2 and issued_at is null "
+                   "and exists (select 1 from shade_server_identities i "
+                   "where i.address = $1 and i.signing_key = $4) order by seq limit 1") +
                std::string(storage::for_update_skip_locked(d)) +
                ") and issued_at is null returning key_id, public_key, algorithm, signature";
     };
@@ -36,9 +38,11 @@ const std::string& pop_statement(Dialect dialect) {
     return dialect == Dialect::sqlite ? sqlite : postgres;
 }
 
-Result<std::optional<KemPreKey>> pop(Transaction& tx, const Address& address, std::int64_t kind,
+// The key must belong to the identity that was read: a rotation may commit between the statements.
+Result<std::optional<KemPreKey>> pop(Transaction& tx, const Profile& profile, std::int64_t kind,
                                      UnixMillis now) {
-    TRY(auto row, tx.query_one(pop_statement(tx.dialect()), {address.text(), kind, now}));
+    TRY(auto row, tx.query_one(pop_statement(tx.dialect()),
+                               {profile.address.text(), kind, now, profile.keys.signing_key}));
     if (!row) {
         return std::nullopt;
     }
@@ -127,14 +131,14 @@ Result<std::optional<ClaimedBundle>> claim_one(Transaction& tx, const ClaimTarge
     } else if (!target.may_consume || (curve_in_reserve && !identified)) {
         bundle.one_time = OneTimeStatus::withheld;
     } else {
-        TRY(curve_key, pop(tx, target.address, sql::kCurve, now));
+        TRY(curve_key, pop(tx, *profile, sql::kCurve, now));
         bundle.one_time = curve_key ? OneTimeStatus::issued : OneTimeStatus::exhausted;
         bundle.remaining.one_time -= curve_key ? 1 : 0;
     }
     std::optional<KemPreKey> kem_key;
     if (uses_kem(profile->keys.suite) && target.may_consume && profile->stock.kem_one_time > 0 &&
         (identified || !kem_in_reserve)) {
-        TRY(kem_key, pop(tx, target.address, sql::kKem, now));
+        TRY(kem_key, pop(tx, *profile, sql::kKem, now));
         bundle.remaining.kem_one_time -= kem_key ? 1 : 0;
     }
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace nave::prekeys {
 
@@ -243,9 +244,9 @@ Result<void> erase_identity(Transaction& tx, const Address& address, const Ident
 
 namespace {
 
-// A name that was removed returns at once to the same key, to another only after quarantine. Key
-// ids belong to an identity: those the address issued before count only for the key that returns.
-Result<void> pass_tombstone(Transaction& tx, const Registration& upload, UnixMillis now,
+// A name that was removed returns at once to the same key, to another only after quarantine.
+// Whether it is the same key.
+Result<bool> pass_tombstone(Transaction& tx, const Registration& upload, UnixMillis now,
                             const StorePolicy& policy) {
     TRY(const auto row,
         tx.query_one("select signing_key_hash, at from shade_server_tombstones where address = $1",
@@ -259,16 +260,19 @@ Result<void> pass_tombstone(Transaction& tx, const Registration& upload, UnixMil
         TRY_VOID(tx.execute("delete from shade_server_tombstones where address = $1",
                             {upload.address.text()}));
     }
-    if (!same_key) {
-        TRY_VOID(tx.execute("delete from shade_server_one_time_prekeys where address = $1",
-                            {upload.address.text()}));
-    }
-    return ok();
+    return same_key;
 }
 
 // Whether the identity already has another address. Error SHADE_LIMIT_EXCEEDED for one too many.
 Result<bool> admit_address(Transaction& tx, const Address& address, const Bytes& signing_key,
                            const StorePolicy& policy) {
+    if (tx.dialect() == storage::Dialect::postgres) {
+        // Registrations of one key count each other only when they come one after the other.
+        const auto digest = crypto::sha256(signing_key);
+        std::int64_t lock = 0;
+        std::memcpy(&lock, digest.data(), sizeof lock);
+        TRY_VOID(tx.query("select 1 from (select pg_advisory_xact_lock($1)) as locked", {lock}));
+    }
     TRY(const auto used, tx.query_one("select count(*) from shade_server_identities "
                                       "where signing_key = $1 and address <> $2",
                                       {signing_key, address.text()}));
@@ -286,7 +290,7 @@ struct Inserted {
 
 Result<Inserted> insert_identity(Transaction& tx, const Registration& upload, UnixMillis signed_at,
                                  UnixMillis now, const StorePolicy& policy) {
-    TRY_VOID(pass_tombstone(tx, upload, now, policy));
+    TRY(const bool same_key, pass_tombstone(tx, upload, now, policy));
     const IdentityKeys& keys = upload.identity;
     TRY(const bool key_reused, admit_address(tx, upload.address, keys.signing_key, policy));
     TRY(const std::int64_t made,
@@ -296,6 +300,11 @@ Result<Inserted> insert_identity(Transaction& tx, const Registration& upload, Un
                    "on conflict (address) do nothing",
                    {upload.address.text(), static_cast<std::int64_t>(keys.suite), keys.signing_key,
                     keys.dh_key, keys.dh_signature, upload.registration_id, signed_at, now}));
+    if (made == 1 && !same_key) {
+        // Key ids belong to an identity: those the address issued before mean nothing under this.
+        TRY_VOID(tx.execute("delete from shade_server_one_time_prekeys where address = $1",
+                            {upload.address.text()}));
+    }
     return Inserted{made == 1, key_reused};
 }
 

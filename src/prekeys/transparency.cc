@@ -142,8 +142,16 @@ Task<Result<void>> Transparency::open() {
             "the database holds {} log entries, but {} were signed; an older "
             "state was restored",
             tree.size, checkpoint->size);
-    } else if (checkpoint->size == tree.size && checkpoint->root != tree.root) {
-        trouble_ = "the database's log differs from the one that was signed";
+    } else {
+        // A restored log that grew again differs below the size that was signed.
+        auto read_root = [size = checkpoint->size](Transaction& tx) -> Result<kt::Hash> {
+            TRY(const kt::Frontier frontier, kt::Frontier::load(size, sql::node_reader(tx)));
+            return frontier.root();
+        };
+        CO_TRY(const kt::Hash root, co_await database_.read(std::move(read_root)));
+        if (root != checkpoint->root) {
+            trouble_ = "the database's log differs from the one that was signed";
+        }
     }
     if (trouble_) {
         logger_.warn("key transparency signs nothing",

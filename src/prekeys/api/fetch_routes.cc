@@ -98,7 +98,8 @@ Task<Result<net::Response>> head_bundle(Context& context, const net::Request& re
     CO_TRY(const Address address, Address::parse(request.param("address")));
     CO_TRY(auto proof, read_proof(request, nullptr, context.directory.config().audience));
     CO_TRY_VOID(check_access(context, request, proof));
-    CO_TRY(const bool exists, co_await context.directory.exists(address, caller_of(request)));
+    CO_TRY(const bool exists,
+           co_await context.directory.exists(address, std::move(proof), caller_of(request)));
     if (!exists) {
         co_return errors::not_found("No identity is registered at this address.");
     }
@@ -150,7 +151,10 @@ Task<Result<net::Response>> claim(Context& context, const net::Request& request)
 
 Task<Result<net::Response>> fetch_identity(Context& context, const net::Request& request) {
     CO_TRY(const Address address, Address::parse(request.param("address")));
-    CO_TRY(const Profile profile, co_await context.directory.profile(address, caller_of(request)));
+    CO_TRY(auto proof, read_proof(request, nullptr, context.directory.config().audience));
+    CO_TRY_VOID(check_access(context, request, proof));
+    CO_TRY(const Profile profile,
+           co_await context.directory.profile(address, std::move(proof), caller_of(request)));
     CO_TRY(const std::string proof_json,
            co_await kt_member(context, address, request.query_param("kt") == "1"));
     co_return answer(200, add_member(identity_json(profile), "kt", proof_json));
@@ -161,7 +165,10 @@ Task<Result<net::Response>> check(Context& context, const net::Request& request)
     const json::Reader body(value.get_object());
     CO_TRY(const Address address, read_address(body));
     CO_TRY(Bytes digest, body.bytes("digest", 32));
-    CO_TRY_VOID(co_await context.directory.check(address, std::move(digest), caller_of(request)));
+    CO_TRY(auto proof, read_proof(request, nullptr, context.directory.config().audience));
+    CO_TRY_VOID(check_access(context, request, proof));
+    CO_TRY_VOID(co_await context.directory.check(address, std::move(digest), std::move(proof),
+                                                 caller_of(request)));
     co_return answer(200, R"({"match":true})");
 }
 

@@ -56,10 +56,11 @@ TEST_F(CleanupTest, OneRunTakesSeveralBatches) {
     // As many again as fit in one batch, put in directly to save time.
     ASSERT_TRUE(write([](storage::Transaction& tx) -> Result<void> {
         for (int i = 0; i < 500; ++i) {
-            TRY_VOID(tx.execute("insert into shade_server_identities (address, suite, signing_key, "
-                                "dh_key, state_signed_at, created_at, last_activity_at, "
-                                "last_owner_activity_at) values ($1, 1, $2, $2, 0, 0, 0, 0)",
-                                {fmt::format("old:{}", i), Bytes(32, 1)}));
+            TRY_VOID(
+                tx.execute("insert into shade_server_identities (address, suite, signing_key, "
+                           "dh_key, state_signed_at, created_at, last_activity_at, "
+                           "last_owner_activity_at) values ($1, 1, $2, $2, 0, 0, 0, 0)",
+                           {fmt::format("old:{}", i), Bytes(32, 1)}));
         }
         return ok();
     }));

@@ -232,12 +232,22 @@ Result<Config> read_config(const Settings& s) {
         return fail(Code::invalid, "prekeys.config",
                     "SHADE_BUNDLE_ACCESS is token but SHADE_BUNDLE_TOKEN is not set");
     }
-    if (config.refill_to > config.store.one_time_max) {
-        return fail(
-            Code::invalid, "prekeys.config",
-            fmt::format("SHADE_REFILL_TO ({}) is above SHADE_MAX_OPK ({}): clients would be "
-                        "told to upload what is then refused",
-                        config.refill_to, config.store.one_time_max));
+    for (const auto& [name, most] :
+         {std::pair<std::string_view, std::int64_t>("SHADE_MAX_OPK", config.store.one_time_max),
+          std::pair<std::string_view, std::int64_t>("SHADE_MAX_KEM_OPK",
+                                                    config.store.kem_one_time_max)}) {
+        if (config.refill_to > most) {
+            return fail(Code::invalid, "prekeys.config",
+                        fmt::format("SHADE_REFILL_TO ({}) is above {} ({}): clients would be told "
+                                    "to upload what is then refused",
+                                    config.refill_to, name, most));
+        }
+    }
+    if (config.low_threshold > config.refill_to) {
+        return fail(Code::invalid, "prekeys.config",
+                    fmt::format("SHADE_LOW_THRESHOLD ({}) is above SHADE_REFILL_TO ({}): clients "
+                                "would never be done uploading",
+                                config.low_threshold, config.refill_to));
     }
     return config;
 }

@@ -37,25 +37,31 @@ bool ObserverAuth::use_ticket(const std::string& ticket) {
     return alive;
 }
 
-Result<void> ObserverAuth::judge(const net::Request& request, bool allowed) {
-    const std::string key = request.client.limit_key();
-    if (const auto verdict = failures_.peek(key); !verdict.allowed) {
+Result<void> ObserverAuth::admit(const net::Request& request) const {
+    if (const auto verdict = failures_.peek(request.client.limit_key()); !verdict.allowed) {
         auto error = errors::rate_limited("Too many wrong tokens from this address.");
         error.error().retry_after = verdict.retry_after;
         return error;
     }
+    return ok();
+}
+
+Result<void> ObserverAuth::judge(const net::Request& request, bool allowed) {
     if (!allowed) {
-        failures_.take(key);
+        failures_.take(request.client.limit_key());
         return errors::unauthorized("The observer token is missing or wrong.");
     }
     return ok();
 }
 
 Result<void> ObserverAuth::check(const net::Request& request) {
+    TRY_VOID(admit(request));
     return judge(request, is_token(request.bearer_token()));
 }
 
 Result<void> ObserverAuth::check_stream(const net::Request& request) {
+    // First, so that a client that has to wait does not lose its ticket.
+    TRY_VOID(admit(request));
     bool allowed = is_token(request.bearer_token());
     if (!allowed) {
         const std::string ticket = request.query_param("ticket");

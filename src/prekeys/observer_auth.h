@@ -29,6 +29,7 @@ class ObserverAuth {
   private:
     [[nodiscard]] bool is_token(std::string_view offered) const;
     [[nodiscard]] bool use_ticket(const std::string& ticket);
+    [[nodiscard]] Result<void> admit(const net::Request& request) const;
     [[nodiscard]] Result<void> judge(const net::Request& request, bool allowed);
 
     Secret token_;

@@ -16,12 +16,24 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr EventType kAllTypes[] = {
-    EventType::registered,          EventType::fetched,           EventType::replenished,
-    EventType::deleted,             EventType::rate_limited,      EventType::key_withheld,
-    EventType::signed_prekey_rotated, EventType::identity_rotated, EventType::prekeys_low,
-    EventType::prekeys_exhausted,   EventType::last_resort_used,  EventType::depletion_suspected,
-    EventType::identity_conflict,   EventType::identity_key_reused, EventType::replay_rejected,
-    EventType::auth_failed,         EventType::purged,            EventType::kt_checkpoint,
+    EventType::registered,
+    EventType::fetched,
+    EventType::replenished,
+    EventType::deleted,
+    EventType::rate_limited,
+    EventType::key_withheld,
+    EventType::signed_prekey_rotated,
+    EventType::identity_rotated,
+    EventType::prekeys_low,
+    EventType::prekeys_exhausted,
+    EventType::last_resort_used,
+    EventType::depletion_suspected,
+    EventType::identity_conflict,
+    EventType::identity_key_reused,
+    EventType::replay_rejected,
+    EventType::auth_failed,
+    EventType::purged,
+    EventType::kt_checkpoint,
     EventType::restore_epoch,
 };
 
@@ -77,16 +89,15 @@ class ObserverTest : public testing::Test {
 TEST_F(ObserverTest, AnEventOnTheFeed) {
     const auto wire = watch(observer_);
     observer_.on_event(event(EventType::fetched));
-    EXPECT_EQ(
-        wire->text,
-        fmt::format("id: {}\nevent: fetched\ndata: "
-                    R"({{"ts":1700000000000,"type":"fetched","addressHash":"{}",)"
-                    R"("suite":"pqxdh-xeddsa","oneTime":"issued","kem":"last_resort",)"
-                    R"("remaining":7,"kemRemaining":3,"ipPrefixHash":"{}","limit":"pair",)"
-                    R"("count":5,"treeSize":9}})"
-                    "\n\n",
-                    observer_.feed().last_id(), pseudonyms_.label("alice:1"),
-                    pseudonyms_.label("198.51.100.7")));
+    EXPECT_EQ(wire->text,
+              fmt::format("id: {}\nevent: fetched\ndata: "
+                          R"({{"ts":1700000000000,"type":"fetched","addressHash":"{}",)"
+                          R"("suite":"pqxdh-xeddsa","oneTime":"issued","kem":"last_resort",)"
+                          R"("remaining":7,"kemRemaining":3,"ipPrefixHash":"{}","limit":"pair",)"
+                          R"("count":5,"treeSize":9}})"
+                          "\n\n",
+                          observer_.feed().last_id(), pseudonyms_.label("alice:1"),
+                          pseudonyms_.label("198.51.100.7")));
     Event bare;
     bare.type = EventType::purged;
     bare.at = 5;
@@ -129,8 +140,9 @@ TEST_F(ObserverTest, AddressesOnlyWhenTheOperatorAsked) {
     const auto wire = watch(open);
     open.on_event(event(EventType::registered));
     EXPECT_TRUE(wire->text.contains(R"("address":"alice:1")"));
-    open.set_snapshot({StoreTotals{}, {{Address::parse("bob:1").value(), Suite::x3dh_ed25519,
-                                        Stock{1, 0}, std::nullopt, kTestNow}}});
+    open.set_snapshot({StoreTotals{},
+                       {{Address::parse("bob:1").value(), Suite::x3dh_ed25519, Stock{1, 0},
+                         std::nullopt, kTestNow}}});
     EXPECT_TRUE(open.state_members(20).contains(R"("address":"bob:1")"));
 }
 
@@ -190,10 +202,10 @@ TEST_F(ObserverTest, CountersCount) {
     observer_.on_event(purged);
     const json::Object counters = state(observer_).at("counters").get_object();
     const std::map<std::string, std::int64_t> expected{
-        {"registered", 1},      {"fetched", 2},      {"issued", 1},
-        {"exhausted", 0},       {"withheld", 1},     {"replenished", 1},
-        {"rotated", 2},         {"deleted", 1},      {"replaysRejected", 1},
-        {"authFailures", 1},    {"identityConflicts", 1}, {"depletionSuspected", 1},
+        {"registered", 1},   {"fetched", 2},           {"issued", 1},
+        {"exhausted", 0},    {"withheld", 1},          {"replenished", 1},
+        {"rotated", 2},      {"deleted", 1},           {"replaysRejected", 1},
+        {"authFailures", 1}, {"identityConflicts", 1}, {"depletionSuspected", 1},
         {"purged", 6}};
     for (const auto& [name, value] : expected) {
         EXPECT_EQ(integer(counters, name), value) << name;

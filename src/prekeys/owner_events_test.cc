@@ -54,8 +54,9 @@ TEST(OwnerEvents, GoToTheOwnerOnly) {
     low.remaining = Stock{4, 2};
     low.client_key = "198.51.100.7";
     events.on_event(low);
-    EXPECT_TRUE(wire->text.contains("event: prekeys.low\ndata: {\"ts\":1700000000000,"
-                                    "\"oneTimePreKeyCount\":4,\"kemOneTimePreKeyCount\":2}\n\n"));
+    EXPECT_TRUE(
+        wire->text.contains("event: prekeys.low\ndata: {\"ts\":1700000000000,"
+                            "\"oneTimePreKeyCount\":4,\"kemOneTimePreKeyCount\":2}\n\n"));
     EXPECT_FALSE(wire->text.contains("198.51")) << "who fetched is nobody's business";
     events.on_event(event(EventType::identity_conflict, alice()));
     EXPECT_TRUE(wire->text.contains("event: identity.conflict\ndata: {\"ts\":1700000000000}\n"));

@@ -4,10 +4,47 @@ namespace nave::prekeys {
 
 using storage::Transaction;
 
+namespace {
+
+// One migrated database on the server for all tests, because making one takes longer than most of
+// them.
+std::optional<storage::Address>& shared_postgres() {
+    static std::optional<storage::Address> address;
+    return address;
+}
+
+std::string empty_every_table() {
+    std::string sql;
+    for (const std::string_view table : kTables) {
+        if (table != "shade_server_state" && table != "shade_server_kt_head") {
+            sql.append("delete from ").append(table).append(";");
+        }
+    }
+    return sql +
+           "update shade_server_state set value = 0;"
+           "update shade_server_kt_head set tree_size = 0, peaks = '', log_key = null;";
+}
+
+}  // namespace
+
 void StoreFixture::use_store(storage::Store kind, StorePolicy policy) {
-    use(kind);
+    storage::Options options;
+    options.connections = 4;
+    const bool is_postgres = kind == storage::Store::postgres;
+    if (is_postgres && shared_postgres()) {
+        address_ = shared_postgres();
+        database_ = another(options);
+        ASSERT_TRUE(database_);
+        script(empty_every_table());
+        set_policy(policy);
+        return;
+    }
+    use(kind, options);
     if (IsSkipped() || HasFatalFailure()) {
         return;
+    }
+    if (is_postgres) {
+        shared_postgres() = address();
     }
     const ManualClock clock(kTestNow);
     const auto migrated = run(storage::migrate(db(), migrations(), clock));
@@ -47,11 +84,12 @@ Result<std::optional<ClaimedBundle>> StoreFixture::claim(const Address& address,
 
 std::vector<KeyId> StoreFixture::claim_ids(const Address& address, std::size_t count,
                                            UnixMillis at) {
+    std::vector<ClaimTarget> targets(count, {address, true, std::nullopt});
+    const auto outcome = run(store().claim(std::move(targets), std::nullopt, at));
+    EXPECT_TRUE(outcome);
     std::vector<KeyId> ids;
-    for (std::size_t i = 0; i < count; ++i) {
-        const auto bundle = claim(address, at);
-        EXPECT_TRUE(bundle && *bundle);
-        ids.push_back(bundle && *bundle ? one_time_id(**bundle) : -1);
+    for (std::size_t i = 0; outcome && i < count; ++i) {
+        ids.push_back((*outcome)[i] ? one_time_id(*(*outcome)[i]) : -1);
     }
     return ids;
 }

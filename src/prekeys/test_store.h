@@ -66,7 +66,7 @@ class StoreFixture : public storage::DatabaseTest {
                                                TestDevice* requester = nullptr,
                                                bool may_consume = true,
                                                std::optional<Bytes> claim_hash = std::nullopt);
-    // The one-time key ids of `count` anonymous claims, 0 for none.
+    // The one-time key ids of `count` anonymous claims in one request, 0 for none.
     std::vector<KeyId> claim_ids(const Address& address, std::size_t count,
                                  UnixMillis at = kTestNow);
 

@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include <mutex>
+
 namespace nave::prekeys {
 namespace {
 
@@ -89,10 +91,33 @@ Result<std::unique_ptr<Transparency>> Transparency::create(TransparencyFiles fil
         std::move(files), std::move(keys), database, workers, clock, events, logger));
 }
 
+// Workers take turns in any order, but an older checkpoint must not replace a newer one.
+class Transparency::CheckpointFile {
+  public:
+    explicit CheckpointFile(std::filesystem::path path) : path_(std::move(path)) {}
+
+    // Blocks. What is kept afterwards covers a tree of `size`.
+    [[nodiscard]] Result<void> keep(std::uint64_t size, std::string_view note) {
+        const std::lock_guard lock(mutex_);
+        if (kept_ && *kept_ >= size) {
+            return ok();
+        }
+        TRY_VOID(write_private_file(path_, note));
+        kept_ = size;
+        return ok();
+    }
+
+  private:
+    const std::filesystem::path path_;
+    std::mutex mutex_;
+    std::optional<std::uint64_t> kept_;
+};
+
 Transparency::Transparency(TransparencyFiles files, std::shared_ptr<const Keys> keys,
                            storage::Database& database, WorkerPool& workers, const Clock& clock,
                            EventSink& events, Logger& logger)
     : files_(std::move(files)),
+      checkpoint_file_(std::make_shared<CheckpointFile>(files_.checkpoint)),
       keys_(std::move(keys)),
       origin_(files_.origin.empty()
                   ? fmt::format("nave-prekeys-{}",
@@ -177,8 +202,8 @@ Task<Result<SignedTree>> Transparency::latest() {
     made.signed_at = clock_.now();
     made.note = kt::sign_checkpoint(kt::Checkpoint{origin_, tree.size, tree.root, {}}, keys_->log);
     // Kept before anyone sees it; the file write is small and blocking, so it goes to a worker.
-    auto keep = [path = files_.checkpoint, note = made.note]() -> Result<bool> {
-        TRY_VOID(write_private_file(path, note));
+    auto keep = [file = checkpoint_file_, size = made.size, note = made.note]() -> Result<bool> {
+        TRY_VOID(file->keep(size, note));
         return true;
     };
     CO_TRY_VOID(co_await workers_.run(std::move(keep)));

@@ -78,11 +78,13 @@ class Transparency {
         crypto::Ed25519SigningKey log;
         crypto::VrfSecretKey vrf;
     };
+    class CheckpointFile;
     Transparency(TransparencyFiles files, std::shared_ptr<const Keys> keys,
                  storage::Database& database, WorkerPool& workers, const Clock& clock,
                  EventSink& events, Logger& logger);
 
     TransparencyFiles files_;
+    std::shared_ptr<CheckpointFile> checkpoint_file_;
     std::shared_ptr<const Keys> keys_;
     std::string origin_;
     storage::Database& database_;

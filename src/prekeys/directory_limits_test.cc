@@ -121,9 +121,10 @@ TEST_F(DirectoryLimits, StrangersTogetherGetTwentyKeysOfATarget) {
     EXPECT_EQ(issued(alice_.address(), 8, "client 1", &friend_of_hers), 6);
     EXPECT_EQ(issued(alice_.address(), 1, "client 2", &friend_of_hers), 0)
         << "an identified caller counts by name, wherever it comes from";
-    // Two minutes bring one key back; the pair's own budget was not charged for being refused.
-    clock_.advance(2min);
-    EXPECT_EQ(issued(alice_.address(), 2, "client 29"), 1);
+    // Twelve minutes bring six keys back; who was refused before has its own six still.
+    EXPECT_EQ(issued(alice_.address(), 10, "late"), 0);
+    clock_.advance(12min);
+    EXPECT_EQ(issued(alice_.address(), 8, "late"), 6);
     EXPECT_EQ(events_.count(EventType::depletion_suspected), 1U);
     clock_.advance(1h);
     for (int client = 0; client < 25; ++client) {

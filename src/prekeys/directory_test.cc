@@ -155,10 +155,11 @@ TEST_F(DirectoryRules, ARepeatedClaimIsNoFetch) {
     ASSERT_TRUE(first && again);
     EXPECT_EQ(first->front()->json, again->front()->json);
     EXPECT_EQ(events_.take(), "fetched");
-    // A claim id belongs to its target.
-    TestDevice bob("bob:1", Suite::pqxdh_ed25519, 3);
-    ASSERT_TRUE(enrol(bob, {.one_time = 1}));
-    const auto other = claim_as({{bob.address(), Bytes(16, 1)}}, "a");
+    // A claim id belongs to its target, also where one identity has two addresses.
+    TestDevice second("alice:2", Suite::pqxdh_ed25519);
+    ASSERT_TRUE(enrol(second, {.one_time = 1}));
+    const auto other = claim_as({{second.address(), Bytes(16, 1)}}, "a");
+    ASSERT_TRUE(other);
     EXPECT_FALSE(other->front()->repeated);
 }
 

@@ -271,6 +271,9 @@ TEST_P(StoreClaim, LastResortUseIsNotedHoweverSoonAfterAnotherFetch) {
     EXPECT_FALSE((*claim(device.address(), kTestNow))->first_last_resort_use);
     EXPECT_TRUE((*claim(device.address(), kTestNow + 1))->first_last_resort_use);
     EXPECT_FALSE((*claim(device.address(), kTestNow + 2))->first_last_resort_use);
+    EXPECT_EQ(number("select last_resort_used_at from shade_server_identities"), kTestNow + 1);
+    EXPECT_EQ(number("select last_fetch_at from shade_server_identities"), kTestNow + 1)
+        << "one write for it, not one per fetch";
 }
 
 }  // namespace

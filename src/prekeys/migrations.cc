@@ -10,8 +10,19 @@ constexpr char kInitPostgres[] = {
 #embed "migrations/0001_init.postgres.sql"
 };
 
+constexpr char kFormerPrekeysSqlite[] = {
+#embed "migrations/0002_former_prekeys.sqlite.sql"
+};
+constexpr char kFormerPrekeysPostgres[] = {
+#embed "migrations/0002_former_prekeys.postgres.sql"
+};
+
 constexpr storage::Migration kMigrations[] = {
     {1, "init", {kInitSqlite, sizeof kInitSqlite}, {kInitPostgres, sizeof kInitPostgres}},
+    {2,
+     "former_prekeys",
+     {kFormerPrekeysSqlite, sizeof kFormerPrekeysSqlite},
+     {kFormerPrekeysPostgres, sizeof kFormerPrekeysPostgres}},
 };
 
 }  // namespace

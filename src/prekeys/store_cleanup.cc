@@ -73,6 +73,12 @@ Task<Result<void>> Store::forget_expired(UnixMillis now) {
                        "(select seq from shade_server_one_time_prekeys "
                        "where issued_at < $1 limit $2)",
                        {now - kIssuedMemoryMs, kBatch}));
+        TRY_VOID(
+            tx.execute("delete from shade_server_former_prekeys "
+                       "where (address, signing_key_hash, kind, key_id) in "
+                       "(select address, signing_key_hash, kind, key_id "
+                       "from shade_server_former_prekeys where issued_at < $1 limit $2)",
+                       {now - kIssuedMemoryMs, kBatch}));
         TRY_VOID(tx.execute("delete from shade_server_signed_prekeys where retired_at < $1",
                             {now - kRetiredMemoryMs}));
         // A tombstone also says whose issued ids the address remembers, so it outlives those.

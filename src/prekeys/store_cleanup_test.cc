@@ -102,6 +102,19 @@ TEST_P(StoreCleanup, ForgetsClaimsIssuedKeysAndRetiredPrekeys) {
     EXPECT_EQ(rows("one_time_prekeys"), 2) << "stock itself never expires";
 }
 
+TEST_P(StoreCleanup, ForgetsTheIssuedKeysOfFormerIdentities) {
+    TestDevice device("alice:1");
+    TestDevice next("alice:1", Suite::x3dh_ed25519, 2);
+    ASSERT_TRUE(enrol(device, {.one_time = 3}));
+    static_cast<void>(claim_ids(device.address(), 2));
+    ASSERT_TRUE(run(
+        store().rotate_identity(next.registration(), device.accepted(kTestNow + 1), kTestNow, 1)));
+    forget(kTestNow + 90 * kDayMs);
+    EXPECT_EQ(rows("former_prekeys"), 2);
+    forget(kTestNow + 90 * kDayMs + 1);
+    EXPECT_EQ(rows("former_prekeys"), 0);
+}
+
 // A tombstone says whose issued ids an address remembers, so it stays as long as they do.
 TEST_P(StoreCleanup, TombstonesOutliveTheIssuedKeysTheyExplain) {
     set_policy({.tombstone_ms = kDayMs});

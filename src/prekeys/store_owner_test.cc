@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace nave::prekeys {
 namespace {
 
@@ -18,6 +20,10 @@ class StoreOwner : public StoreTest {
                                           std::optional<KemPreKey> last_resort, UnixMillis at) {
         return run(store().rotate_signed_prekey(
             {device.address(), std::move(key), std::move(last_resort)}, device.accepted(at), at));
+    }
+    static std::vector<KeyId> sorted(std::vector<KeyId> ids) {
+        std::ranges::sort(ids);
+        return ids;
     }
     Profile profile(const Address& address) {
         return run(store().profile(address)).value().value();
@@ -52,6 +58,52 @@ TEST_P(StoreOwner, RotatingTheIdentityStartsAfresh) {
         EXPECT_EQ(outcome_id(enrol(device, {}, kTestNow + 2)), "SHADE_IDENTITY_CONFLICT");
         EXPECT_TRUE(replenish(next, {.one_time = 1, .first_id = 50}, kTestNow + 2));
     }
+}
+
+// A device that goes back to a key it had before does not know which of its ids were handed out
+// under it; the directory does.
+TEST_P(StoreOwner, AnIdentityThatReturnsNeverIssuesAnIdAgain) {
+    for (const Suite suite : {Suite::x3dh_ed25519, Suite::pqxdh_xeddsa}) {
+        const std::string name(suite_name(suite));
+        TestDevice a(name, suite, 1);
+        TestDevice b(name, suite, 2);
+        const std::size_t kem = uses_kem(suite) ? 5 : 0;
+        ASSERT_TRUE(enrol(a, {.one_time = 5, .kem_one_time = kem}));
+        const auto by_a = claim_ids(a.address(), 2, kTestNow);
+        ASSERT_TRUE(rotate(a, b, {.one_time = 5, .kem_one_time = kem}, kTestNow + 1));
+        const auto by_b = claim_ids(a.address(), 3, kTestNow + 1);
+
+        const auto back = rotate(b, a, {.one_time = 5, .kem_one_time = kem}, kTestNow + 2);
+        ASSERT_TRUE(back) << back.error().detail;
+        EXPECT_EQ(back->upload.one_time.consumed, sorted(by_a));
+        EXPECT_EQ(back->upload.one_time.accepted.size(), 3U);
+        EXPECT_EQ(back->upload.kem_one_time.consumed.size(), uses_kem(suite) ? 2U : 0U);
+        EXPECT_EQ(back->upload.stock.one_time, 3);
+        const auto again = claim_ids(a.address(), 4, kTestNow + 2);
+        for (const KeyId id : by_a) {
+            EXPECT_EQ(std::ranges::count(again, id), 0) << "handed out twice under one identity";
+        }
+        // The same for the other one, whose stock was dropped and whose issued ids were not.
+        const auto once_more = rotate(a, b, {.one_time = 5}, kTestNow + 3);
+        ASSERT_TRUE(once_more);
+        EXPECT_EQ(once_more->upload.one_time.consumed, sorted(by_b));
+        EXPECT_EQ(once_more->upload.one_time.accepted.size(), 2U) << "dropped, never handed out";
+    }
+}
+
+TEST_P(StoreOwner, AnIdentityThatRegistersAgainAfterAnotherNeverIssuesAnIdAgain) {
+    set_policy({.tombstone_ms = 10 * kDayMs});
+    TestDevice device("alice:1");
+    TestDevice stranger("alice:1", Suite::x3dh_ed25519, 2);
+    ASSERT_TRUE(enrol(device, {.one_time = 3}));
+    const auto issued = claim_ids(device.address(), 2);
+    ASSERT_TRUE(remove(device, kTestNow));
+    ASSERT_TRUE(enrol(stranger, {.one_time = 3}, kTestNow + 10 * kDayMs));
+    ASSERT_TRUE(remove(stranger, kTestNow + 10 * kDayMs));
+    const auto back = enrol(device, {.one_time = 3}, kTestNow + 20 * kDayMs);
+    ASSERT_TRUE(back) << back.error().id;
+    EXPECT_EQ(back->upload.one_time.consumed, sorted(issued));
+    EXPECT_EQ(rows("former_prekeys"), 0) << "nothing of the stranger's was handed out";
 }
 
 TEST_P(StoreOwner, OnlyTheStoredIdentityRotatesAndOnlyForward) {

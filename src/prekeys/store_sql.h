@@ -36,6 +36,10 @@ enum class RowLock : std::uint8_t { none, exclusive };
                                                 KeyBatch batch, UnixMillis now,
                                                 std::uint64_t shuffle_seed,
                                                 const StorePolicy& policy);
+// Key ids belong to an identity. When an address passes from one to another, the issued ids of the
+// former are put aside, its stock is dropped, and what the next once issued here comes back.
+[[nodiscard]] Result<void> change_issuer(storage::Transaction& tx, const Address& address,
+                                         ByteView former_key_hash, ByteView next_key_hash);
 // Makes the key the one that is served; the one before is kept, retired, for thirty days.
 [[nodiscard]] Result<void> serve_signed_prekey(storage::Transaction& tx, const Address& address,
                                                const SignedPreKey& key, UnixMillis now);

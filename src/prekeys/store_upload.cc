@@ -219,6 +219,30 @@ Result<UploadOutcome> store_batch(Transaction& tx, const Address& address, KeyBa
     return outcome;
 }
 
+Result<void> change_issuer(Transaction& tx, const Address& address, ByteView former_key_hash,
+                           ByteView next_key_hash) {
+    TRY_VOID(
+        tx.execute("insert into shade_server_former_prekeys "
+                   "(address, signing_key_hash, kind, key_id, issued_at) "
+                   "select address, $2, kind, key_id, issued_at from shade_server_one_time_prekeys "
+                   "where address = $1 and issued_at is not null",
+                   {address.text(), former_key_hash}));
+    TRY_VOID(tx.execute("delete from shade_server_one_time_prekeys where address = $1",
+                        {address.text()}));
+    // Without bytes: an upload of such an id is `consumed`, whatever it holds.
+    TRY_VOID(tx.execute(
+        "insert into shade_server_one_time_prekeys "
+        "(address, kind, key_id, public_key, uploaded_at, issued_at) "
+        "select address, kind, key_id, $3, issued_at, issued_at from shade_server_former_prekeys "
+        "where address = $1 and signing_key_hash = $2",
+        {address.text(), next_key_hash, ByteView()}));
+    TRY_VOID(
+        tx.execute("delete from shade_server_former_prekeys "
+                   "where address = $1 and signing_key_hash = $2",
+                   {address.text(), next_key_hash}));
+    return ok();
+}
+
 Result<void> erase_identity(Transaction& tx, const Address& address, const IdentityKeys& keys,
                             kt::EventKind kind, UnixMillis now) {
     TRY_VOID(
@@ -245,22 +269,22 @@ Result<void> erase_identity(Transaction& tx, const Address& address, const Ident
 namespace {
 
 // A name that was removed returns at once to the same key, to another only after quarantine.
-// Whether it is the same key.
-Result<bool> pass_tombstone(Transaction& tx, const Registration& upload, UnixMillis now,
-                            const StorePolicy& policy) {
+// The hash of the key that had it, if one is remembered.
+Result<std::optional<Bytes>> pass_tombstone(Transaction& tx, const Registration& upload,
+                                            ByteView key_hash, UnixMillis now,
+                                            const StorePolicy& policy) {
     TRY(const auto row,
         tx.query_one("select signing_key_hash, at from shade_server_tombstones where address = $1",
                      {upload.address.text()}));
-    const auto key_hash = crypto::sha256(upload.identity.signing_key);
-    const bool same_key = row && equal(row->bytes(0), key_hash);
-    if (row && !same_key && row->integer(1) + policy.tombstone_ms > now) {
+    if (!row) {
+        return std::nullopt;
+    }
+    if (!equal(row->bytes(0), key_hash) && row->integer(1) + policy.tombstone_ms > now) {
         return errors::tombstoned();
     }
-    if (row) {
-        TRY_VOID(tx.execute("delete from shade_server_tombstones where address = $1",
-                            {upload.address.text()}));
-    }
-    return same_key;
+    TRY_VOID(tx.execute("delete from shade_server_tombstones where address = $1",
+                        {upload.address.text()}));
+    return row->bytes(0);
 }
 
 // Whether the identity already has another address. Error SHADE_LIMIT_EXCEEDED for one too many.
@@ -290,8 +314,9 @@ struct Inserted {
 
 Result<Inserted> insert_identity(Transaction& tx, const Registration& upload, UnixMillis signed_at,
                                  UnixMillis now, const StorePolicy& policy) {
-    TRY(const bool same_key, pass_tombstone(tx, upload, now, policy));
     const IdentityKeys& keys = upload.identity;
+    const auto key_hash = crypto::sha256(keys.signing_key);
+    TRY(const auto former, pass_tombstone(tx, upload, key_hash, now, policy));
     TRY(const bool key_reused, admit_address(tx, upload.address, keys.signing_key, policy));
     TRY(const std::int64_t made,
         tx.execute("insert into shade_server_identities (address, suite, signing_key, dh_key, "
@@ -300,10 +325,10 @@ Result<Inserted> insert_identity(Transaction& tx, const Registration& upload, Un
                    "on conflict (address) do nothing",
                    {upload.address.text(), static_cast<std::int64_t>(keys.suite), keys.signing_key,
                     keys.dh_key, keys.dh_signature, upload.registration_id, signed_at, now}));
-    if (made == 1 && !same_key) {
-        // Key ids belong to an identity: those the address issued before mean nothing under this.
-        TRY_VOID(tx.execute("delete from shade_server_one_time_prekeys where address = $1",
-                            {upload.address.text()}));
+    if (made == 1 && (!former || !equal(*former, key_hash))) {
+        // Without a tombstone the address holds no keys, but this identity may have issued some
+        // here before another one had it.
+        TRY_VOID(sql::change_issuer(tx, upload.address, former ? *former : Bytes(), key_hash));
     }
     return Inserted{made == 1, key_reused};
 }
@@ -402,9 +427,9 @@ Result<EnrolOutcome> rotate_in(Transaction& tx, Registration next, const Accepte
                    "dh_signature = $4, registration_id = $5 where address = $1",
                    {next.address.text(), next.identity.signing_key, next.identity.dh_key,
                     next.identity.dh_signature, registration_id}));
-    // Key ids belong to an identity: under the new one all start afresh, issued ones included.
-    TRY_VOID(tx.execute("delete from shade_server_one_time_prekeys where address = $1",
-                        {next.address.text()}));
+    const auto former_hash = crypto::sha256(stored.keys.signing_key);
+    const auto next_hash = crypto::sha256(next.identity.signing_key);
+    TRY_VOID(sql::change_issuer(tx, next.address, former_hash, next_hash));
     TRY_VOID(tx.execute("delete from shade_server_signed_prekeys where address = $1",
                         {next.address.text()}));
     TRY(EnrolOutcome outcome, store_keys(tx, next, now, seed, policy));

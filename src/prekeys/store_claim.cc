@@ -28,8 +28,7 @@ const std::string& pop_statement(Dialect dialect) {
                    "update shade_server_one_time_prekeys set issued_at = $3 where seq = "
                    "(select seq from shade_server_one_time_prekeys "
                    "where address = $1 and kind = $2 and issued_at is null "
-                   "and exists (select 1 from shade_server_identities i "
-                   "where i.address = $1 and i.signing_key = $4) order by seq limit 1") +
+                   "order by seq limit 1") +
                std::string(storage::for_update_skip_locked(d)) +
                ") and issued_at is null returning key_id, public_key, algorithm, signature";
     };
@@ -38,11 +37,9 @@ const std::string& pop_statement(Dialect dialect) {
     return dialect == Dialect::sqlite ? sqlite : postgres;
 }
 
-// The key must belong to the identity that was read: a rotation may commit between the statements.
-Result<std::optional<KemPreKey>> pop(Transaction& tx, const Profile& profile, std::int64_t kind,
+Result<std::optional<KemPreKey>> pop(Transaction& tx, const Address& address, std::int64_t kind,
                                      UnixMillis now) {
-    TRY(auto row, tx.query_one(pop_statement(tx.dialect()),
-                               {profile.address.text(), kind, now, profile.keys.signing_key}));
+    TRY(auto row, tx.query_one(pop_statement(tx.dialect()), {address.text(), kind, now}));
     if (!row) {
         return std::nullopt;
     }
@@ -107,6 +104,10 @@ Result<std::optional<ClaimedBundle>> repeated_claim(Transaction& tx, const Profi
 Result<std::optional<ClaimedBundle>> claim_one(Transaction& tx, const ClaimTarget& target,
                                                bool identified, UnixMillis now,
                                                const StorePolicy& policy) {
+    if (target.may_consume) {
+        // Also holds the identity still: the one-time key must be of the identity that was read.
+        TRY_VOID(sql::await_turn(tx, target.address, sql::Turn::claim));
+    }
     TRY(const auto profile, sql::find_profile(tx, target.address));
     if (!profile) {
         return std::nullopt;
@@ -131,14 +132,14 @@ Result<std::optional<ClaimedBundle>> claim_one(Transaction& tx, const ClaimTarge
     } else if (!target.may_consume || (curve_in_reserve && !identified)) {
         bundle.one_time = OneTimeStatus::withheld;
     } else {
-        TRY(curve_key, pop(tx, *profile, sql::kCurve, now));
+        TRY(curve_key, pop(tx, target.address, sql::kCurve, now));
         bundle.one_time = curve_key ? OneTimeStatus::issued : OneTimeStatus::exhausted;
         bundle.remaining.one_time -= curve_key ? 1 : 0;
     }
     std::optional<KemPreKey> kem_key;
     if (uses_kem(profile->keys.suite) && target.may_consume && profile->stock.kem_one_time > 0 &&
         (identified || !kem_in_reserve)) {
-        TRY(kem_key, pop(tx, *profile, sql::kKem, now));
+        TRY(kem_key, pop(tx, target.address, sql::kKem, now));
         bundle.remaining.kem_one_time -= kem_key ? 1 : 0;
     }
 
@@ -169,8 +170,8 @@ Result<std::optional<ClaimedBundle>> claim_one(Transaction& tx, const ClaimTarge
     return bundle;
 }
 
-// Transactions that lock the same rows must do so in the same order, or they block each other until
-// the database ends one of them.
+// Transactions that lock the same things must do so in the same order, or they block each other
+// until the database ends one of them.
 std::vector<std::size_t> locking_order(const std::vector<ClaimTarget>& targets) {
     std::vector<std::size_t> order(targets.size());
     std::iota(order.begin(), order.end(), std::size_t{0});

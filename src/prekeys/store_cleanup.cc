@@ -38,6 +38,11 @@ Task<Result<std::vector<PurgedIdentity>>> Store::purge_stale_identities(UnixMill
         std::vector<PurgedIdentity> purged;
         for (const Row& row : rows) {
             PurgedIdentity identity{Address::stored(row.text(0)), sql::identity_keys(row, 1)};
+            // Its row is locked already, so waiting could be for ever; who is in use is not stale.
+            TRY(const bool unused, sql::try_owner_turn(tx, identity.address));
+            if (!unused) {
+                continue;
+            }
             TRY_VOID(sql::erase_identity(tx, identity.address, identity.keys, kt::EventKind::purge,
                                          now));
             purged.push_back(std::move(identity));

@@ -146,6 +146,82 @@ TEST_P(StoreRace, TheFirstOfTwoIdentitiesGetsTheAddress) {
     }
 }
 
+// Claims and an owner's writes lock the same rows: in one order, so that none has to be ended and
+// run again, which costs a second each (PostgreSQL's deadlock_timeout).
+TEST_P(StoreRace, ClaimsAndOwnerWritesNeverBlockEachOther) {
+    const std::uint64_t retries_before = db().stats().retries;
+    for (int round = 0; round < 30; ++round) {
+        const std::string name = "alice:" + std::to_string(round);
+        const auto seed = static_cast<std::uint64_t>(round);
+        TestDevice device(name, Suite::x3dh_ed25519, 100 + seed);
+        TestDevice next(name, Suite::x3dh_ed25519, 200 + seed);
+        ASSERT_TRUE(enrol(device, {.one_time = 20}));
+        const auto failed = [](auto task) -> Task<Result<bool>> {
+            const auto outcome = co_await std::move(task);
+            co_return Result<bool>(!outcome && outcome.error().id.starts_with("storage."));
+        };
+        std::vector<Task<Result<bool>>> tasks;
+        for (int i = 0; i < 8; ++i) {
+            // Minutes apart, so that each notes its fetch in the identity's row.
+            std::vector<ClaimTarget> targets;
+            targets.push_back({device.address(), true, std::nullopt});
+            tasks.push_back(failed(
+                store().claim(std::move(targets), std::nullopt, kTestNow + i * 2 * kMinuteMs)));
+            if (i == 3 && round % 3 == 0) {
+                tasks.push_back(failed(store().enrol(
+                    device.registration({.one_time = 20, .mode = UploadMode::replace}),
+                    device.accepted(kTestNow + 1), kTestIndex, kTestNow, 1)));
+            } else if (i == 3 && round % 3 == 1) {
+                tasks.push_back(failed(store().rotate_identity(
+                    next.registration(), device.accepted(kTestNow + 1), kTestNow, 1)));
+            } else if (i == 3) {
+                tasks.push_back(
+                    failed(store().replenish(device.replenishment({.one_time = 20}),
+                                             device.accepted(kTestNow + 1), kTestNow, 1)));
+            }
+        }
+        for (const auto& outcome : run_all(std::move(tasks))) {
+            EXPECT_FALSE(outcome.value());
+        }
+    }
+    if (GetParam() == storage::Store::postgres) {
+        EXPECT_EQ(db().stats().retries, retries_before);
+    }
+}
+
+// A claim holds its target's turn and waits for the next; the purge holds rows and must not wait.
+TEST_P(StoreRace, ThePurgeDoesNotWaitForClaims) {
+    const std::uint64_t retries_before = db().stats().retries;
+    for (int round = 0; round < 10; ++round) {
+        TestDevice alice("alice:1", Suite::x3dh_ed25519, 1);
+        TestDevice bob("bob:1", Suite::x3dh_ed25519, 2);
+        const UnixMillis at = kTestNow + round * kDayMs;
+        ASSERT_TRUE(enrol(alice, {.one_time = 10, .first_id = 1 + round * 100}, at));
+        ASSERT_TRUE(enrol(bob, {.one_time = 10, .first_id = 1 + round * 100}, at));
+        const auto failed = [](auto task) -> Task<Result<bool>> {
+            const auto outcome = co_await std::move(task);
+            co_return Result<bool>(!outcome.has_value());
+        };
+        std::vector<Task<Result<bool>>> tasks;
+        for (int i = 0; i < 6; ++i) {
+            std::vector<ClaimTarget> targets;
+            targets.push_back({alice.address(), true, std::nullopt});
+            targets.push_back({bob.address(), true, std::nullopt});
+            tasks.push_back(failed(
+                store().claim(std::move(targets), std::nullopt, at + 1 + i * 2 * kMinuteMs)));
+            if (i == 2) {
+                tasks.push_back(failed(store().purge_stale_identities(at + 1, 10, at + kHourMs)));
+            }
+        }
+        for (const auto& outcome : run_all(std::move(tasks))) {
+            EXPECT_FALSE(outcome.value());
+        }
+    }
+    if (GetParam() == storage::Store::postgres) {
+        EXPECT_EQ(db().stats().retries, retries_before);
+    }
+}
+
 // Owner's writes that meet: an upload authorised by an identity must not land under another, or
 // under none.
 TEST_P(StoreRace, UploadsDoNotOutliveTheIdentityThatSignedThem) {

@@ -1,6 +1,9 @@
+#include "crypto/hash.h"
 #include "prekeys/errors.h"
 #include "prekeys/store.h"
 #include "prekeys/store_sql.h"
+
+#include <cstring>
 
 namespace nave::prekeys {
 
@@ -8,6 +11,39 @@ using storage::Row;
 using storage::Transaction;
 
 namespace sql {
+namespace {
+
+// PostgreSQL's advisory locks are named by a number.
+std::int64_t turn_name(const Address& address) {
+    const auto digest = crypto::sha256(as_bytes("nave prekeys turn " + address.text()));
+    std::int64_t name = 0;
+    std::memcpy(&name, digest.data(), sizeof name);
+    return name;
+}
+
+}  // namespace
+
+Result<void> await_turn(Transaction& tx, const Address& address, Turn turn) {
+    if (tx.dialect() == storage::Dialect::sqlite) {
+        return ok();
+    }
+    TRY_VOID(tx.query(turn == Turn::owner
+                          ? "select 1 from (select pg_advisory_xact_lock($1)) as locked"
+                          : "select 1 from (select pg_advisory_xact_lock_shared($1)) as locked",
+                      {turn_name(address)}));
+    return ok();
+}
+
+Result<bool> try_owner_turn(Transaction& tx, const Address& address) {
+    if (tx.dialect() == storage::Dialect::sqlite) {
+        return true;
+    }
+    TRY(const auto row,
+        tx.query_one("select case when pg_try_advisory_xact_lock($1) then 1::bigint "
+                     "else 0::bigint end",
+                     {turn_name(address)}));
+    return row->integer(0) == 1;
+}
 
 IdentityKeys identity_keys(const Row& row, std::size_t column) {
     IdentityKeys keys;

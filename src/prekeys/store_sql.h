@@ -31,6 +31,14 @@ enum class RowLock : std::uint8_t { none, exclusive };
                                                           const Address& address);
 [[nodiscard]] Result<std::int64_t> restore_epoch(storage::Transaction& tx);
 
+// Taken first by every transaction that touches an address's prekeys, so that none waits for rows
+// of another that waits for it: claims together, an owner's upload, rotation or removal alone.
+// Waits in turn, so that a stream of claims cannot hold up the owner. SQLite has one writer, and so
+// no need.
+enum class Turn : std::uint8_t { claim, owner };
+[[nodiscard]] Result<void> await_turn(storage::Transaction& tx, const Address& address, Turn turn);
+// The owner's turn if it is free at once, for a transaction that holds other locks already.
+[[nodiscard]] Result<bool> try_owner_turn(storage::Transaction& tx, const Address& address);
 // Stores a batch key by key and says what became of each; shuffles the issue order.
 [[nodiscard]] Result<UploadOutcome> store_batch(storage::Transaction& tx, const Address& address,
                                                 KeyBatch batch, UnixMillis now,

@@ -387,6 +387,7 @@ Result<EnrolOutcome> store_keys(Transaction& tx, Registration& upload, UnixMilli
 Result<EnrolOutcome> enrol_in(Transaction& tx, Registration upload, const AcceptedProof& proof,
                               const kt::AddressIndex& index, UnixMillis now, std::uint64_t seed,
                               const StorePolicy& policy) {
+    TRY_VOID(sql::await_turn(tx, upload.address, sql::Turn::owner));
     TRY_VOID(sql::consume(tx, proof, policy));
     TRY(auto stored, sql::find_identity(tx, upload.address, sql::RowLock::exclusive));
     Inserted inserted;
@@ -416,6 +417,7 @@ Result<EnrolOutcome> enrol_in(Transaction& tx, Registration upload, const Accept
 
 Result<EnrolOutcome> rotate_in(Transaction& tx, Registration next, const AcceptedProof& proof,
                                UnixMillis now, std::uint64_t seed, const StorePolicy& policy) {
+    TRY_VOID(sql::await_turn(tx, next.address, sql::Turn::owner));
     TRY(const StoredIdentity stored, sql::require_signer(tx, next.address, proof));
     TRY_VOID(sql::consume(tx, proof, policy));
     TRY_VOID(advance_state(tx, next.address, proof.signed_at, now));
@@ -464,6 +466,7 @@ Task<Result<UploadOutcome>> Store::replenish(Replenishment upload, AcceptedProof
                                              UnixMillis now, std::uint64_t shuffle_seed) {
     auto write = [upload = std::move(upload), proof = std::move(proof), now, shuffle_seed,
                   policy = policy_](Transaction& tx) -> Result<UploadOutcome> {
+        TRY_VOID(sql::await_turn(tx, upload.address, sql::Turn::owner));
         TRY_VOID(sql::require_signer(tx, upload.address, proof));
         TRY_VOID(sql::consume(tx, proof, policy));
         TRY_VOID(
@@ -482,6 +485,7 @@ Task<Result<RotationOutcome>> Store::rotate_signed_prekey(SignedPreKeyRotation u
                                                           AcceptedProof proof, UnixMillis now) {
     auto write = [upload = std::move(upload), proof = std::move(proof), now,
                   policy = policy_](Transaction& tx) -> Result<RotationOutcome> {
+        TRY_VOID(sql::await_turn(tx, upload.address, sql::Turn::owner));
         TRY_VOID(sql::require_signer(tx, upload.address, proof));
         TRY_VOID(sql::consume(tx, proof, policy));
         TRY_VOID(advance_state(tx, upload.address, proof.signed_at, now));
@@ -502,6 +506,7 @@ Task<Result<RotationOutcome>> Store::rotate_signed_prekey(SignedPreKeyRotation u
 Task<Result<void>> Store::remove(Address address, AcceptedProof proof, UnixMillis now) {
     auto write = [address = std::move(address), proof = std::move(proof), now,
                   policy = policy_](Transaction& tx) -> Result<void> {
+        TRY_VOID(sql::await_turn(tx, address, sql::Turn::owner));
         TRY(const StoredIdentity stored, sql::require_signer(tx, address, proof));
         TRY_VOID(sql::consume(tx, proof, policy));
         return sql::erase_identity(tx, address, stored.keys, kt::EventKind::delete_identity, now);

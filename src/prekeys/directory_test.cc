@@ -147,6 +147,28 @@ TEST_F(DirectoryRules, EventsOfADrainingStock) {
     EXPECT_EQ(events_.take(), "replenished");
 }
 
+// Either kind of one-time key may run out first.
+TEST_F(DirectoryRules, EventsOfADrainingKemStock) {
+    config_.low_threshold = 2;
+    config_.limits.enabled = false;
+    ASSERT_TRUE(enrol(alice_, {.one_time = 9, .kem_one_time = 3}));
+    std::vector<std::string> heard;
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_EQ(fetch(alice_.address()), "issued");
+        heard.push_back(events_.take());
+    }
+    EXPECT_EQ(heard,
+              (std::vector<std::string>{"fetched", "fetched prekeys_low",
+                                        "fetched prekeys_exhausted", "fetched last_resort_used"}));
+    // Both in one fetch are one event.
+    TestDevice even("even:1", Suite::pqxdh_xeddsa, 3);
+    ASSERT_TRUE(enrol(even, {.one_time = 2, .kem_one_time = 2}));
+    EXPECT_EQ(fetch(even.address()), "issued");
+    EXPECT_EQ(events_.take(), "fetched prekeys_low");
+    EXPECT_EQ(fetch(even.address()), "issued");
+    EXPECT_EQ(events_.take(), "fetched prekeys_exhausted");
+}
+
 TEST_F(DirectoryRules, ARepeatedClaimIsNoFetch) {
     ASSERT_TRUE(enrol(alice_, {.one_time = 2, .kem_one_time = 2}));
     const std::vector<ClaimItem> items{{alice_.address(), Bytes(16, 1)}};

@@ -56,10 +56,11 @@ ServiceMetrics::ServiceMetrics(Metrics& metrics, std::string_view version, std::
         auth_failures_[code] = metrics.counter("shade_auth_failures_total",
                                                "Requests whose proof failed.", {{"code", code}});
     }
-    below_low_ = metrics.gauge("shade_identities_below_low_threshold",
-                               "Identities with fewer one-time prekeys than the low threshold.");
-    exhausted_ =
-        metrics.gauge("shade_identities_exhausted", "Identities without one-time prekeys.");
+    below_low_ =
+        metrics.gauge("shade_identities_below_low_threshold",
+                      "Identities with fewer one-time prekeys of a kind than the low threshold.");
+    exhausted_ = metrics.gauge("shade_identities_exhausted",
+                               "Identities without one-time prekeys of a kind.");
     signed_prekey_age_ = metrics.histogram(
         "shade_signed_prekey_age_seconds", "Age of the signed prekey of each bundle handed out.",
         {kDay, 2 * kDay, 7 * kDay, 14 * kDay, 30 * kDay, 90 * kDay});

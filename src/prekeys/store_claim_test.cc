@@ -103,6 +103,33 @@ TEST_P(StoreClaim, TheBundleHoldsTheKeysThatWereUploaded) {
 }
 
 // Twenty percent of the stock after an upload go to callers who say who they are.
+TEST_P(StoreClaim, OnlyARefillChangesTheReserve) {
+    TestDevice device("alice:1", Suite::pqxdh_ed25519);
+    const auto reserves = [&] {
+        const auto profile = run(store().profile(device.address())).value().value();
+        return std::pair(profile.one_time_reserve, profile.kem_reserve);
+    };
+    ASSERT_TRUE(enrol(device, {.one_time = 20, .kem_one_time = 10}));
+    EXPECT_EQ(reserves(), std::pair(4L, 2L));
+    static_cast<void>(claim_ids(device.address(), 8));
+    EXPECT_EQ(reserves(), std::pair(4L, 2L));
+    // A new signed prekey, an empty top-up, a repeat of an upload whose answer was lost.
+    ASSERT_TRUE(enrol(device, {.signed_prekey_id = 2}, kTestNow + 1));
+    ASSERT_TRUE(replenish(device, {}, kTestNow + 2));
+    ASSERT_TRUE(enrol(device, {.one_time = 20, .signed_prekey_id = 2}, kTestNow + 3));
+    EXPECT_EQ(reserves(), std::pair(4L, 2L));
+    // Each kind follows its own refills.
+    ASSERT_TRUE(replenish(device, {.kem_one_time = 13, .first_id = 100}, kTestNow + 4));
+    EXPECT_EQ(reserves(), std::pair(4L, 3L));
+    ASSERT_TRUE(replenish(device, {.one_time = 28, .first_id = 100}, kTestNow + 5));
+    EXPECT_EQ(reserves(), std::pair(8L, 3L));
+    ASSERT_TRUE(
+        enrol(device,
+              {.one_time = 5, .first_id = 200, .signed_prekey_id = 2, .mode = UploadMode::replace},
+              kTestNow + 6));
+    EXPECT_EQ(reserves(), std::pair(1L, 0L));
+}
+
 TEST_P(StoreClaim, TheReserveIsForIdentifiedCallers) {
     TestDevice device("alice:1", Suite::pqxdh_ed25519);
     TestDevice friend_of_hers("bob:1", Suite::x3dh_ed25519, 2);

@@ -296,11 +296,15 @@ TEST_P(StoreOwner, TotalsAndLowestStock) {
     EXPECT_EQ(totals->identities_by_suite, (std::array<std::int64_t, 5>{0, 1, 1, 0, 1}));
     EXPECT_EQ(totals->one_time, 33);
     EXPECT_EQ(totals->kem_one_time, 4);
-    EXPECT_EQ(totals->below_low_threshold, 2);
+    EXPECT_EQ(totals->below_low_threshold, 3) << "of any kind the suite has";
     EXPECT_EQ(totals->exhausted, 1);
-    const auto lowest = run(store().lowest_stock(2));
+    EXPECT_EQ(run(store().totals(4))->below_low_threshold, 2);
+    const auto lowest = run(store().lowest_stock(9));
     ASSERT_TRUE(lowest);
-    ASSERT_EQ(lowest->size(), 2U);
+    ASSERT_EQ(lowest->size(), 3U);
+    EXPECT_EQ(lowest->at(2).address.text(), "rich");
+    EXPECT_EQ(lowest->at(2).stock.kem_one_time, 4);
+    EXPECT_EQ(run(store().lowest_stock(2))->size(), 2U);
     EXPECT_EQ(lowest->at(0).address.text(), "empty");
     EXPECT_EQ(lowest->at(0).last_fetch_at, kTestNow + 1);
     EXPECT_EQ(lowest->at(1).address.text(), "poor");

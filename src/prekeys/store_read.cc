@@ -200,7 +200,26 @@ Task<Result<void>> Store::consume_proof(Address address, AcceptedProof proof, Un
     co_return co_await database_.write(std::move(write));
 }
 
+namespace {
+
+// What an identity has of the one-time kind of its suite ($1, $2: those with KEM keys) that it has
+// least of.
+const std::string kScarcest =
+    "with counted as materialized (select address, suite, last_fetch_at, last_owner_activity_at, "
+    "(select count(*) from shade_server_one_time_prekeys o where o.address = i.address "
+    "and o.kind = 0 and o.issued_at is null) as one_time, "
+    "(select count(*) from shade_server_one_time_prekeys o where o.address = i.address "
+    "and o.kind = 1 and o.issued_at is null) as kem_one_time "
+    "from shade_server_identities i), "
+    "stocks as (select counted.*, case when suite in ($1, $2) and kem_one_time < one_time "
+    "then kem_one_time else one_time end as scarcest from counted) ";
+
+}  // namespace
+
 Task<Result<StoreTotals>> Store::totals(std::int64_t low_threshold) {
+    static const std::string counting =
+        kScarcest +
+        "select count(*), count(case when scarcest = 0 then 1 end) from stocks where scarcest < $3";
     auto read = [low_threshold](Transaction& tx) -> Result<StoreTotals> {
         StoreTotals totals;
         TRY(const auto suites,
@@ -217,12 +236,9 @@ Task<Result<StoreTotals>> Store::totals(std::int64_t low_threshold) {
             (row.integer(0) == sql::kCurve ? totals.one_time : totals.kem_one_time) =
                 row.integer(1);
         }
-        TRY(const auto low,
-            tx.query_one("select count(*), count(case when n = 0 then 1 end) from "
-                         "(select (select count(*) from shade_server_one_time_prekeys o "
-                         "where o.address = i.address and o.kind = 0 and o.issued_at is null) as n "
-                         "from shade_server_identities i) as stocks where n < $1",
-                         {low_threshold}));
+        TRY(const auto low, tx.query_one(counting, {static_cast<std::int64_t>(Suite::pqxdh_ed25519),
+                                                    static_cast<std::int64_t>(Suite::pqxdh_xeddsa),
+                                                    low_threshold}));
         totals.below_low_threshold = low->integer(0);
         totals.exhausted = low->integer(1);
         return totals;
@@ -231,15 +247,14 @@ Task<Result<StoreTotals>> Store::totals(std::int64_t low_threshold) {
 }
 
 Task<Result<std::vector<LowStockEntry>>> Store::lowest_stock(std::int64_t limit) {
+    static const std::string lowest =
+        kScarcest +
+        "select address, suite, last_fetch_at, last_owner_activity_at, one_time, kem_one_time "
+        "from stocks order by scarcest, address limit $3";
     auto read = [limit](Transaction& tx) -> Result<std::vector<LowStockEntry>> {
         TRY(const auto rows,
-            tx.query("select i.address, i.suite, i.last_fetch_at, i.last_owner_activity_at, "
-                     "(select count(*) from shade_server_one_time_prekeys o "
-                     "where o.address = i.address and o.kind = 0 and o.issued_at is null) as n, "
-                     "(select count(*) from shade_server_one_time_prekeys o "
-                     "where o.address = i.address and o.kind = 1 and o.issued_at is null) "
-                     "from shade_server_identities i order by n, i.address limit $1",
-                     {limit}));
+            tx.query(lowest, {static_cast<std::int64_t>(Suite::pqxdh_ed25519),
+                              static_cast<std::int64_t>(Suite::pqxdh_xeddsa), limit}));
         std::vector<LowStockEntry> out;
         for (const Row& row : rows) {
             out.push_back({Address::stored(row.text(0)), static_cast<Suite>(row.integer(1)),

@@ -41,7 +41,7 @@ enum class Turn : std::uint8_t { claim, owner };
 [[nodiscard]] Result<bool> try_owner_turn(storage::Transaction& tx, const Address& address);
 // Stores a batch key by key and says what became of each; shuffles the issue order.
 [[nodiscard]] Result<UploadOutcome> store_batch(storage::Transaction& tx, const Address& address,
-                                                KeyBatch batch, UnixMillis now,
+                                                KeyBatch batch, UploadMode mode, UnixMillis now,
                                                 std::uint64_t shuffle_seed,
                                                 const StorePolicy& policy);
 // Key ids belong to an identity. When an address passes from one to another, the issued ids of the

@@ -188,7 +188,7 @@ Result<void> serve_last_resort(Transaction& tx, const Address& address, const Ke
 }
 
 Result<UploadOutcome> store_batch(Transaction& tx, const Address& address, KeyBatch batch,
-                                  UnixMillis now, std::uint64_t shuffle_seed,
+                                  UploadMode mode, UnixMillis now, std::uint64_t shuffle_seed,
                                   const StorePolicy& policy) {
     static const std::string kNone;
     std::vector<KeyRow> rows;
@@ -211,11 +211,22 @@ Result<UploadOutcome> store_batch(Transaction& tx, const Address& address, KeyBa
             fmt::format("At most {} one-time and {} KEM one-time keys are stored per address.",
                         policy.one_time_max, policy.kem_one_time_max));
     }
+    // A share of what the last refill made of the stock. An upload that adds no key of a kind is no
+    // refill: by its measure a drained stock would need next to no reserve.
+    const auto reserve = [&](const UploadResults& results,
+                             std::int64_t stock) -> std::optional<std::int64_t> {
+        if (results.accepted.empty() && mode == UploadMode::merge) {
+            return std::nullopt;
+        }
+        return stock * policy.reserve_percent / 100;
+    };
     TRY_VOID(
-        tx.execute("update shade_server_identities set one_time_reserve = $2, kem_reserve = $3, "
+        tx.execute("update shade_server_identities set "
+                   "one_time_reserve = coalesce($2, one_time_reserve), "
+                   "kem_reserve = coalesce($3, kem_reserve), "
                    "last_resort_used_at = null where address = $1",
-                   {address.text(), outcome.stock.one_time * policy.reserve_percent / 100,
-                    outcome.stock.kem_one_time * policy.reserve_percent / 100}));
+                   {address.text(), reserve(outcome.one_time, outcome.stock.one_time),
+                    reserve(outcome.kem_one_time, outcome.stock.kem_one_time)}));
     return outcome;
 }
 
@@ -378,8 +389,8 @@ Result<EnrolOutcome> store_keys(Transaction& tx, Registration& upload, UnixMilli
                        "where address = $1 and issued_at is null",
                        {upload.address.text()}));
     }
-    TRY(outcome.upload,
-        sql::store_batch(tx, upload.address, std::move(upload.batch), now, seed, policy));
+    TRY(outcome.upload, sql::store_batch(tx, upload.address, std::move(upload.batch), upload.mode,
+                                         now, seed, policy));
     TRY(outcome.restore_epoch, sql::restore_epoch(tx));
     return outcome;
 }
@@ -434,6 +445,7 @@ Result<EnrolOutcome> rotate_in(Transaction& tx, Registration next, const Accepte
     TRY_VOID(sql::change_issuer(tx, next.address, former_hash, next_hash));
     TRY_VOID(tx.execute("delete from shade_server_signed_prekeys where address = $1",
                         {next.address.text()}));
+    next.mode = UploadMode::replace;
     TRY(EnrolOutcome outcome, store_keys(tx, next, now, seed, policy));
     TRY_VOID(sql::log_event(tx, kt::EventKind::rotate_identity, next.address, next.identity,
                             std::nullopt, now));
@@ -476,7 +488,8 @@ Task<Result<UploadOutcome>> Store::replenish(Replenishment upload, AcceptedProof
         if (upload.last_resort) {
             TRY_VOID(sql::serve_last_resort(tx, upload.address, *upload.last_resort, now));
         }
-        return sql::store_batch(tx, upload.address, upload.batch, now, shuffle_seed, policy);
+        return sql::store_batch(tx, upload.address, upload.batch, UploadMode::merge, now,
+                                shuffle_seed, policy);
     };
     co_return co_await database_.write(std::move(write));
 }

@@ -38,8 +38,11 @@ struct ProcessMetrics::State {
         Gauge commits, writes, retries, reconnects, refused, timed_out;
     };
     const net::HttpServer* server = nullptr;
+    const bus::Bus* bus = nullptr;
     Gauge connections, accepted, refused_full, timeouts_head, timeouts_body, timeouts_write,
         malformed, resident, cpu;
+    Gauge bus_connected, bus_subscriptions, bus_queued, bus_published, bus_gaps, bus_refused_full,
+        bus_refused_large, bus_refused_topic;
     std::vector<Store> stores;
 
     void refresh() const {
@@ -53,6 +56,7 @@ struct ProcessMetrics::State {
         malformed.set(static_cast<double>(stats.malformed));
         resident.set(resident_bytes());
         cpu.set(cpu_seconds());
+        refresh_bus();
         for (const Store& store : stores) {
             const storage::DatabaseStats now = store.database->stats();
             store.healthy.set(store.database->trouble() ? 0 : 1);
@@ -65,13 +69,42 @@ struct ProcessMetrics::State {
             store.timed_out.set(static_cast<double>(now.timed_out));
         }
     }
+
+    void refresh_bus() const {
+        const bus::BusStats now = bus->stats();
+        bus_connected.set(bus->state() == bus::BusState::connected ? 1 : 0);
+        bus_subscriptions.set(static_cast<double>(now.subscriptions));
+        bus_queued.set(static_cast<double>(now.queued));
+        bus_published.set(static_cast<double>(now.published));
+        bus_gaps.set(static_cast<double>(now.gaps));
+        bus_refused_full.set(static_cast<double>(now.refused_full));
+        bus_refused_large.set(static_cast<double>(now.refused_too_large));
+        bus_refused_topic.set(static_cast<double>(now.refused_topic));
+    }
+
+    void declare_bus(Metrics& metrics) {
+        bus_connected =
+            metrics.gauge("nave_bus_connected", "0 while other processes are not heard.");
+        bus_subscriptions = metrics.gauge("nave_bus_subscriptions", "Handlers that listen.");
+        bus_queued = metrics.gauge("nave_bus_queued", "Messages waiting for delivery.");
+        bus_published = metrics.gauge("nave_bus_published", "Messages accepted, since start.");
+        bus_gaps = metrics.gauge("nave_bus_gaps",
+                                 "Times subscribers were told to read the database, since start.");
+        const std::string refused = "nave_bus_refused";
+        const std::string help = "Messages refused, since start.";
+        bus_refused_full = metrics.gauge(refused, help, {{"reason", "full"}});
+        bus_refused_large = metrics.gauge(refused, help, {{"reason", "too_large"}});
+        bus_refused_topic = metrics.gauge(refused, help, {{"reason", "topic"}});
+    }
 };
 
-ProcessMetrics::ProcessMetrics(Metrics& metrics, const net::HttpServer& server,
+ProcessMetrics::ProcessMetrics(Metrics& metrics, const net::HttpServer& server, const bus::Bus& bus,
                                std::vector<std::pair<std::string, storage::Database*>> databases)
     : state_(std::make_shared<State>()) {
     State& s = *state_;
     s.server = &server;
+    s.bus = &bus;
+    s.declare_bus(metrics);
     s.connections = metrics.gauge("nave_http_connections", "Open client connections.");
     s.accepted = metrics.gauge("nave_http_connections_accepted", "Connections since start.");
     s.refused_full = metrics.gauge("nave_http_connections_refused",

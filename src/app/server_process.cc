@@ -7,6 +7,7 @@
 #include "app/stores.h"
 #include "app/version.h"
 #include "base/entropy.h"
+#include "bus/local/local_bus.h"
 #include "net/server.h"
 #include "runtime/task_group.h"
 
@@ -44,9 +45,10 @@ class ServerProcess {
           logger_("nave", process_level(options, settings), log_format(settings), stderr_sink()),
           workers_(loop_, static_cast<std::size_t>(settings.integer("NAVE_WORKERS")),
                    kWorkQueueMax),
+          bus_(loop_),
           signals_(loop_.context(), SIGTERM, SIGINT),
-          around_{loop_,   clock_,    entropy_,           health_, metrics_, workers_,
-                  logger_, settings_, commit_of(settings)} {}
+          around_{loop_,    clock_, entropy_, health_,   metrics_,
+                  workers_, bus_,   logger_,  settings_, commit_of(settings)} {}
 
     int run() {
         health_.step("start-server");
@@ -148,7 +150,7 @@ class ServerProcess {
             }
             running_.push_back(std::move(*made));
         }
-        process_metrics_.emplace(metrics_, *server_, stores_->all());
+        process_metrics_.emplace(metrics_, *server_, bus_, stores_->all());
         for (std::size_t i = 0; i < running_.size(); ++i) {
             running_[i].module->start();
             const std::string prefix =
@@ -251,6 +253,7 @@ class ServerProcess {
     Logger logger_;
     Metrics metrics_;
     WorkerPool workers_;
+    bus::LocalBus bus_;
     boost::asio::signal_set signals_;
     Surroundings around_;
     std::unique_ptr<net::HttpServer> server_;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/entropy.h"
+#include "bus/bus.h"
 #include "net/router.h"
 #include "net/static_files.h"
 #include "runtime/health.h"
@@ -31,6 +32,7 @@ struct Surroundings {
     Health& health;
     Metrics& metrics;
     WorkerPool& workers;
+    bus::Bus& bus;
     const Logger& logger;
     const Settings& settings;
     std::string commit;

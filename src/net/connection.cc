@@ -1,6 +1,7 @@
 #include "net/connection.h"
 
 #include "net/connection_stream.h"
+#include "net/exchange.h"
 
 #include <boost/asio/error.hpp>
 
@@ -229,6 +230,11 @@ void Connection::advance() {
             finish_close();
             return;
         }
+        if (late_answer_) {
+            const auto late = std::move(late_answer_);
+            respond(late->exchange->routed, std::move(late->response));
+            continue;
+        }
         if (phase_ != Phase::idle || !incoming_) {
             break;
         }
@@ -264,6 +270,9 @@ void Connection::close_now() {
     phase_ = Phase::closed;
     incoming_.reset();
     outgoing_.reset();
+    if (const auto late = std::move(late_answer_)) {
+        core_->observe(late->exchange->routed, late->response.status);
+    }
     error_code ignored;
     socket_.close(ignored);
     core_->remove(*this);

@@ -79,6 +79,12 @@ class Connection final
         [[nodiscard]] std::size_t unsent() const { return bytes.size() + tail.size() - sent; }
     };
 
+    // The answer of a coroutine that ended while an earlier one was not yet sent.
+    struct LateAnswer {
+        std::shared_ptr<Exchange> exchange;
+        Response response;
+    };
+
     // connection.cc
     void arm_read();
     void arm_write();
@@ -116,7 +122,7 @@ class Connection final
     // After the coroutine of an exchange has ended.
     static void finish(const std::shared_ptr<Exchange>& exchange, const std::exception_ptr& thrown,
                        Response response);
-    void answer(const Exchange& exchange, Response response);
+    void answer(const std::shared_ptr<Exchange>& exchange, Response response);
 
     // connection_responses.cc
     [[nodiscard]] Response answer_unrouted(const Routed& routed, const Request& request) const;
@@ -138,6 +144,7 @@ class Connection final
     ServerCore* core_;  // not used once closed
     std::unique_ptr<Incoming> incoming_;
     std::unique_ptr<Outgoing> outgoing_;
+    std::unique_ptr<LateAnswer> late_answer_;
     Stream* stream_ = nullptr;
     SteadyTime deadline_{};        // of the phase
     SteadyTime write_deadline_{};  // while there is unsent output

@@ -303,21 +303,26 @@ void Connection::finish(const std::shared_ptr<Exchange>& exchange, const std::ex
         // A handler has resumed another request's coroutine in place; the shared output is taken.
         boost::asio::post(core.loop.executor(), [exchange, answer = std::move(response)]() mutable {
             if (!exchange->core->is_shut_down) {
-                exchange->connection->answer(*exchange, std::move(answer));
+                exchange->connection->answer(exchange, std::move(answer));
             }
         });
         return;
     }
-    exchange->connection->answer(*exchange, std::move(response));
+    exchange->connection->answer(exchange, std::move(response));
 }
 
-void Connection::answer(const Exchange& exchange, Response response) {
-    exchange.core->refresh_time();
+void Connection::answer(const std::shared_ptr<Exchange>& exchange, Response response) {
+    exchange->core->refresh_time();
     if (phase_ == Phase::closed) {
-        exchange.core->observe(exchange.routed, response.status);
+        exchange->core->observe(exchange->routed, response.status);
         return;
     }
-    respond(exchange.routed, std::move(response));
+    if (outgoing_) {
+        // Responses pass through the shared output, which must not keep one that has to wait.
+        late_answer_ = std::make_unique<LateAnswer>(exchange, std::move(response));
+        return;
+    }
+    respond(exchange->routed, std::move(response));
     advance();
 }
 

@@ -54,6 +54,9 @@ class ServerAsyncTest : public ServerTest {
         router.add(Method::get, "/throw-now", AsyncHandler([](const Request&) -> Task<Response> {
                        throw std::runtime_error("before the first suspension");
                    }));
+        router.add(Method::get, "/page", SyncHandler([](const Request&) {
+                       return Response(200, "text/plain", std::string(15'000, 'p'));
+                   }));
         router.add(Method::get, "/at-once",
                    AsyncHandler([](const Request& request) { return at_once(request); }));
     }
@@ -67,6 +70,7 @@ class ServerAsyncTest : public ServerTest {
                            std::string(request.header("x-key")) + " " +
                            std::string(request.request_id) + " ";
         text.append(request.body);
+        text.append(request.query == "large" ? 100'000 : 0, 'L');
         co_return Response(200, "text/plain", std::move(text));
     }
     static Task<Response> throw_later(const Request& request) {
@@ -303,6 +307,37 @@ TEST_F(ServerAsyncTest, TheServerMayGoWhileWorkRuns) {
     EXPECT_TRUE(closes(client));
     settle();
     EXPECT_EQ(finished, 1);
+}
+
+// The client has not read earlier answers when the coroutine ends: its answer waits behind them,
+// and nothing of it reaches anybody else. How many answers the kernel takes is not known here, so
+// all numbers are tried; the last 17 are of one batch with the coroutine's request.
+TEST_F(ServerAsyncTest, AnAnswerWaitsBehindWhatIsNotYetSent) {
+    for (int round = 0; round < 40; ++round) {
+        const int pages = (round / 2) * 18 + 17;
+        const std::string_view query = round % 2 == 0 ? "small" : "large";
+        gate = std::make_unique<Gate>(loop);
+        Client client(server->port(), 4096);
+        std::string requests;
+        for (int i = 0; i < pages; ++i) {
+            requests += "GET /page HTTP/1.1\r\nHost: h\r\n\r\n";
+        }
+        requests += post("/wait?" + std::string(query), "the body");
+        const int before = started;
+        client.send(requests);
+        settle();
+        gate->release();
+        settle();
+        ASSERT_EQ(ask(kHello).body, "hello");
+        for (int i = 0; i < pages; ++i) {
+            ASSERT_EQ(next_reply(client).body.size(), 15'000U) << i;
+        }
+        const std::string last = next_reply(client).body;
+        ASSERT_TRUE(last.contains(" id the body"));
+        ASSERT_EQ(last.size() > 100'000, query == "large");
+        ASSERT_EQ(client.received, "");
+        ASSERT_EQ(started, before + 1);
+    }
 }
 
 }  // namespace

@@ -16,6 +16,12 @@ constexpr char kFormerPrekeysSqlite[] = {
 constexpr char kFormerPrekeysPostgres[] = {
 #embed "migrations/0002_former_prekeys.postgres.sql"
 };
+constexpr char kLastResortUseSqlite[] = {
+#embed "migrations/0003_last_resort_use.sqlite.sql"
+};
+constexpr char kLastResortUsePostgres[] = {
+#embed "migrations/0003_last_resort_use.postgres.sql"
+};
 
 constexpr storage::Migration kMigrations[] = {
     {1, "init", {kInitSqlite, sizeof kInitSqlite}, {kInitPostgres, sizeof kInitPostgres}},
@@ -23,6 +29,10 @@ constexpr storage::Migration kMigrations[] = {
      "former_prekeys",
      {kFormerPrekeysSqlite, sizeof kFormerPrekeysSqlite},
      {kFormerPrekeysPostgres, sizeof kFormerPrekeysPostgres}},
+    {3,
+     "last_resort_use",
+     {kLastResortUseSqlite, sizeof kLastResortUseSqlite},
+     {kLastResortUsePostgres, sizeof kLastResortUsePostgres}},
 };
 
 }  // namespace

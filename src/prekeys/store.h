@@ -64,10 +64,16 @@ struct Profile {
     std::optional<std::int64_t> registration_id;
     SignedPreKey signed_prekey;
     std::optional<KemPreKey> last_resort;
+    // Whether a stock ran out and the key went out in place of a one-time key. True until it is
+    // replaced, because sessions started with it are only as safe as it is.
+    bool signed_prekey_used_alone = false;
+    bool last_resort_used_alone = false;
+    [[nodiscard]] bool last_resort_used() const {
+        return signed_prekey_used_alone || last_resort_used_alone;
+    }
     Stock stock;
     std::int64_t one_time_reserve = 0;
     std::int64_t kem_reserve = 0;
-    std::optional<UnixMillis> last_resort_used_at;
     std::optional<UnixMillis> last_fetch_at;
 };
 
@@ -93,7 +99,7 @@ struct ClaimedBundle {
     KemStatus kem = KemStatus::none;
     Stock remaining;
     UnixMillis signed_prekey_created_at = 0;
-    bool first_last_resort_use = false;  // since the owner last uploaded
+    bool first_last_resort_use = false;  // lastResortUsed turned true
 };
 
 // In request order; nullopt for an unknown address.

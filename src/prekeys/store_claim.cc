@@ -46,24 +46,28 @@ Result<std::optional<KemPreKey>> pop(Transaction& tx, const Address& address, st
     return KemPreKey{row->integer(0), row->text(2), row->bytes(1), row->bytes(3)};
 }
 
+// The key goes out in place of a one-time key. Whether it does so for the first time.
+Result<bool> note_use_alone(Transaction& tx, const Address& address, std::int64_t kind, KeyId id,
+                            UnixMillis now) {
+    TRY(const std::int64_t noted,
+        tx.execute("update shade_server_signed_prekeys set used_alone_at = $4 "
+                   "where address = $1 and kind = $2 and key_id = $3 and used_alone_at is null",
+                   {address.text(), kind, id, now}));
+    return noted == 1;
+}
+
 Result<void> note_fetch(Transaction& tx, const Profile& profile, UnixMillis now,
-                        bool used_last_resort, const StorePolicy& policy) {
-    const bool recent = profile.last_fetch_at && *profile.last_fetch_at > now - kTouchEveryMs;
-    const bool first_use = used_last_resort && !profile.last_resort_used_at;
-    if (recent && !first_use) {
+                        const StorePolicy& policy) {
+    if (profile.last_fetch_at && *profile.last_fetch_at > now - kTouchEveryMs) {
         return ok();
     }
     // Whether a fetch keeps an identity from being stale is the operator's choice.
-    static const std::string touching =
-        "update shade_server_identities set last_fetch_at = $2, last_activity_at = $2, "
-        "last_resort_used_at = coalesce(last_resort_used_at, $3) where address = $1";
-    static const std::string not_touching =
-        "update shade_server_identities set last_fetch_at = $2, "
-        "last_resort_used_at = coalesce(last_resort_used_at, $3) where address = $1";
-    const std::optional<std::int64_t> used =
-        first_use ? std::optional<std::int64_t>(now) : std::nullopt;
-    TRY_VOID(tx.execute(policy.touch_on_fetch ? touching : not_touching,
-                        {profile.address.text(), now, used}));
+    TRY_VOID(tx.execute(policy.touch_on_fetch
+                            ? "update shade_server_identities set last_fetch_at = $2, "
+                              "last_activity_at = $2 where address = $1"
+                            : "update shade_server_identities set last_fetch_at = $2 "
+                              "where address = $1",
+                        {profile.address.text(), now}));
     return ok();
 }
 
@@ -137,10 +141,12 @@ Result<std::optional<ClaimedBundle>> claim_one(Transaction& tx, const ClaimTarge
         bundle.remaining.one_time -= curve_key ? 1 : 0;
     }
     std::optional<KemPreKey> kem_key;
+    bool kem_ran_out = uses_kem(profile->keys.suite) && profile->stock.kem_one_time == 0;
     if (uses_kem(profile->keys.suite) && target.may_consume && profile->stock.kem_one_time > 0 &&
         (identified || !kem_in_reserve)) {
         TRY(kem_key, pop(tx, target.address, sql::kKem, now));
         bundle.remaining.kem_one_time -= kem_key ? 1 : 0;
+        kem_ran_out = !kem_key;
     }
 
     BundleKeys keys;
@@ -157,11 +163,18 @@ Result<std::optional<ClaimedBundle>> claim_one(Transaction& tx, const ClaimTarge
         keys.kem_is_last_resort = true;
         bundle.kem = KemStatus::last_resort;
     }
-    const bool used_last_resort =
-        bundle.one_time == OneTimeStatus::exhausted ||
-        (bundle.kem == KemStatus::last_resort && profile->stock.kem_one_time == 0);
-    bundle.first_last_resort_use = used_last_resort && !profile->last_resort_used_at;
-    TRY_VOID(note_fetch(tx, *profile, now, used_last_resort, policy));
+    // Budgets and the reserve do not count: the owner cannot help them with another upload.
+    bool noted = false;
+    if (bundle.one_time == OneTimeStatus::exhausted && !profile->signed_prekey_used_alone) {
+        TRY(noted, note_use_alone(tx, target.address, sql::kCurve, profile->signed_prekey.id, now));
+    }
+    if (kem_ran_out && profile->last_resort && !profile->last_resort_used_alone) {
+        TRY(const bool kem_noted,
+            note_use_alone(tx, target.address, sql::kKem, profile->last_resort->id, now));
+        noted |= kem_noted;
+    }
+    bundle.first_last_resort_use = noted && !profile->last_resort_used();
+    TRY_VOID(note_fetch(tx, *profile, now, policy));
     bundle.json = bundle_json(*profile, keys, bundle.one_time, now);
     if (target.claim_hash) {
         TRY_VOID(tx.execute("update shade_server_claims set bundle = $2 where claim_hash = $1",

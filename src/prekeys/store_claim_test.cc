@@ -249,7 +249,7 @@ TEST_P(StoreClaim, ARepeatedClaimNeverServesAFormerIdentity) {
     EXPECT_EQ((*claim(device.address(), kTestNow + 3, nullptr, true, hash))->json, (*after)->json);
 }
 
-TEST_P(StoreClaim, LastResortUseIsToldOncePerUpload) {
+TEST_P(StoreClaim, LastResortUseIsToldOnce) {
     set_policy(kNoReserve);
     TestDevice device("alice:1", Suite::pqxdh_ed25519);
     ASSERT_TRUE(enrol(device, {.one_time = 2, .kem_one_time = 1}));
@@ -266,7 +266,14 @@ TEST_P(StoreClaim, LastResortUseIsToldOncePerUpload) {
     EXPECT_TRUE((*shared)->first_last_resort_use);
     EXPECT_TRUE(used());
     EXPECT_FALSE((*claim(device.address()))->first_last_resort_use) << "told already";
-    ASSERT_TRUE(replenish(device, {.one_time = 1, .kem_one_time = 1, .first_id = 50}));
+    // A new signed prekey and last resort come with the next keys.
+    ASSERT_TRUE(enrol(device,
+                      {.one_time = 1,
+                       .kem_one_time = 1,
+                       .first_id = 50,
+                       .signed_prekey_id = 2,
+                       .last_resort_id = 901},
+                      kTestNow + 1));
     EXPECT_FALSE(used());
     EXPECT_FALSE((*claim(device.address()))->first_last_resort_use);
     EXPECT_TRUE((*claim(device.address()))->first_last_resort_use);
@@ -298,9 +305,8 @@ TEST_P(StoreClaim, LastResortUseIsNotedHoweverSoonAfterAnotherFetch) {
     EXPECT_FALSE((*claim(device.address(), kTestNow))->first_last_resort_use);
     EXPECT_TRUE((*claim(device.address(), kTestNow + 1))->first_last_resort_use);
     EXPECT_FALSE((*claim(device.address(), kTestNow + 2))->first_last_resort_use);
-    EXPECT_EQ(number("select last_resort_used_at from shade_server_identities"), kTestNow + 1);
-    EXPECT_EQ(number("select last_fetch_at from shade_server_identities"), kTestNow + 1)
-        << "one write for it, not one per fetch";
+    EXPECT_EQ(number("select used_alone_at from shade_server_signed_prekeys"), kTestNow + 1);
+    EXPECT_EQ(number("select last_fetch_at from shade_server_identities"), kTestNow);
 }
 
 }  // namespace

@@ -174,6 +174,64 @@ TEST_P(StoreOwner, RotatingTheSignedPrekey) {
     EXPECT_EQ(rows("signed_prekeys"), 5);
 }
 
+// Sessions begun without a one-time key depend on the keys that stood in for it: until those are
+// replaced, fresh one-time keys make no difference to them.
+TEST_P(StoreOwner, LastResortUseEndsWithTheKeysThatWereUsed) {
+    set_policy({.reserve_percent = 0});
+    TestDevice device("alice:1", Suite::pqxdh_ed25519);
+    const auto used = [&] {
+        return run(store().count(device.address(), std::nullopt, kTestNow))->last_resort_used;
+    };
+    const auto first_use = [&](UnixMillis at) {
+        return claim(device.address(), at).value()->first_last_resort_use;
+    };
+    ASSERT_TRUE(enrol(device, {.one_time = 1, .kem_one_time = 2}));
+    EXPECT_FALSE(first_use(kTestNow));
+    EXPECT_FALSE(used());
+    EXPECT_TRUE(first_use(kTestNow)) << "no curve key: the signed prekey stands in";
+    EXPECT_TRUE(used());
+    EXPECT_FALSE(first_use(kTestNow)) << "told already";
+    EXPECT_EQ(number("select count(*) from shade_server_signed_prekeys "
+                     "where used_alone_at is not null"),
+              2)
+        << "the last resort stood in for a KEM key too";
+
+    ASSERT_TRUE(replenish(device, {}, kTestNow + 1));
+    ASSERT_TRUE(
+        replenish(device, {.one_time = 1, .kem_one_time = 1, .first_id = 10}, kTestNow + 1));
+    EXPECT_TRUE(used()) << "uploading one-time keys replaces neither";
+    ASSERT_TRUE(rotate_prekey(device, device.signed_prekey(2), std::nullopt, kTestNow + 2));
+    EXPECT_TRUE(used()) << "the last resort is still the one that was used";
+    ASSERT_TRUE(rotate_prekey(device, device.signed_prekey(2), device.kem(901), kTestNow + 3));
+    EXPECT_FALSE(used());
+    EXPECT_FALSE(first_use(kTestNow)) << "there is stock again";
+    EXPECT_TRUE(first_use(kTestNow)) << "these keys for the first time";
+    EXPECT_TRUE(used());
+
+    // A key that was used stays so when it comes back.
+    ASSERT_TRUE(rotate_prekey(device, device.signed_prekey(3), device.kem(902), kTestNow + 4));
+    EXPECT_FALSE(used());
+    ASSERT_TRUE(rotate_prekey(device, device.signed_prekey(2), std::nullopt, kTestNow + 5));
+    EXPECT_TRUE(used());
+    // A replaced last resort by way of replenish, and all of it by way of register.
+    ASSERT_TRUE(rotate_prekey(device, device.signed_prekey(4), std::nullopt, kTestNow + 6));
+    EXPECT_FALSE(used());
+    static_cast<void>(claim_ids(device.address(), 1));
+    EXPECT_TRUE(used());
+    ASSERT_TRUE(enrol(device, {.signed_prekey_id = 5, .last_resort_id = 905}, kTestNow + 7));
+    EXPECT_FALSE(used());
+}
+
+TEST_P(StoreOwner, AWithheldKeyIsNoLastResortUse) {
+    TestDevice device("alice:1", Suite::pqxdh_ed25519);
+    ASSERT_TRUE(enrol(device, {.one_time = 2, .kem_one_time = 2}));
+    const auto withheld = claim(device.address(), kTestNow, nullptr, false);
+    ASSERT_TRUE(withheld && *withheld);
+    EXPECT_EQ((*withheld)->kem, KemStatus::last_resort);
+    EXPECT_FALSE((*withheld)->first_last_resort_use);
+    EXPECT_FALSE(run(store().count(device.address(), std::nullopt, kTestNow))->last_resort_used);
+}
+
 // Kyber1024 and ML-KEM-1024 keys look alike and the signature covers the label: a fetcher must get
 // the label that was signed.
 TEST_P(StoreOwner, OneKemKeyUnderAnotherLabelIsAnotherKey) {

@@ -96,9 +96,9 @@ Result<StoredIdentity> require_signer(Transaction& tx, const Address& address,
 Result<std::optional<Profile>> find_profile(Transaction& tx, const Address& address) {
     TRY(const auto row,
         tx.query_one("select i.suite, i.signing_key, i.dh_key, i.dh_signature, i.registration_id, "
-                     "i.one_time_reserve, i.kem_reserve, i.last_resort_used_at, i.last_fetch_at, "
-                     "s.key_id, s.public_key, s.signature, s.created_at, "
-                     "k.key_id, k.algorithm, k.public_key, k.signature, "
+                     "i.one_time_reserve, i.kem_reserve, i.last_fetch_at, "
+                     "s.key_id, s.public_key, s.signature, s.created_at, s.used_alone_at, "
+                     "k.key_id, k.algorithm, k.public_key, k.signature, k.used_alone_at, "
                      "(select count(*) from shade_server_one_time_prekeys o "
                      "where o.address = $1 and o.kind = 0 and o.issued_at is null), "
                      "(select count(*) from shade_server_one_time_prekeys o "
@@ -117,13 +117,14 @@ Result<std::optional<Profile>> find_profile(Transaction& tx, const Address& addr
         .address = address,
         .keys = identity_keys(*row, 0),
         .registration_id = row->integer_or_null(4),
-        .signed_prekey = {row->integer(9), row->bytes(10), row->bytes(11), row->integer(12)},
+        .signed_prekey = {row->integer(8), row->bytes(9), row->bytes(10), row->integer(11)},
         .last_resort = std::nullopt,
-        .stock = {row->integer(17), row->integer(18)},
+        .signed_prekey_used_alone = !row->is_null(12),
+        .last_resort_used_alone = !row->is_null(17),
+        .stock = {row->integer(18), row->integer(19)},
         .one_time_reserve = row->integer(5),
         .kem_reserve = row->integer(6),
-        .last_resort_used_at = row->integer_or_null(7),
-        .last_fetch_at = row->integer_or_null(8)};
+        .last_fetch_at = row->integer_or_null(7)};
     if (!row->is_null(13)) {
         profile.last_resort =
             KemPreKey{row->integer(13), row->text(14), row->bytes(15), row->bytes(16)};
@@ -167,8 +168,7 @@ Result<CountOutcome> read_count(Transaction& tx, const Address& address) {
     }
     TRY(const std::int64_t epoch, sql::restore_epoch(tx));
     return CountOutcome{profile->stock, profile->signed_prekey.id,
-                        profile->signed_prekey.created_at, profile->last_resort_used_at.has_value(),
-                        epoch};
+                        profile->signed_prekey.created_at, profile->last_resort_used(), epoch};
 }
 
 }  // namespace

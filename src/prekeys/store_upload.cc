@@ -155,9 +155,15 @@ Result<void> serve(Transaction& tx, const Address& address, std::int64_t kind,
     TRY_VOID(tx.execute(
         "insert into shade_server_signed_prekeys (address, kind, key_id, algorithm, public_key, "
         "signature, created_at, uploaded_at) values ($1, $2, $3, $4, $5, $6, $7, $8) "
-        "on conflict (address, kind, key_id) do update set algorithm = excluded.algorithm, "
-        "public_key = excluded.public_key, signature = excluded.signature, "
-        "created_at = excluded.created_at, uploaded_at = excluded.uploaded_at, retired_at = null",
+        "on conflict (address, kind, key_id) do update set "
+        // A former key that is served again is as used as it was.
+        "used_alone_at = case "
+        "when shade_server_signed_prekeys.public_key = excluded.public_key "
+        "and shade_server_signed_prekeys.algorithm = excluded.algorithm "
+        "then shade_server_signed_prekeys.used_alone_at end, "
+        "algorithm = excluded.algorithm, public_key = excluded.public_key, "
+        "signature = excluded.signature, created_at = excluded.created_at, "
+        "uploaded_at = excluded.uploaded_at, retired_at = null",
         {address.text(), kind, id, algorithm, public_key, signature, created_at, now}));
     return ok();
 }
@@ -223,8 +229,7 @@ Result<UploadOutcome> store_batch(Transaction& tx, const Address& address, KeyBa
     TRY_VOID(
         tx.execute("update shade_server_identities set "
                    "one_time_reserve = coalesce($2, one_time_reserve), "
-                   "kem_reserve = coalesce($3, kem_reserve), "
-                   "last_resort_used_at = null where address = $1",
+                   "kem_reserve = coalesce($3, kem_reserve) where address = $1",
                    {address.text(), reserve(outcome.one_time, outcome.stock.one_time),
                     reserve(outcome.kem_one_time, outcome.stock.kem_one_time)}));
     return outcome;

@@ -98,7 +98,6 @@ Profile profile_of(const TestDevice& device) {
             .signed_prekey = upload.signed_prekey,
             .last_resort = upload.last_resort,
             .stock = {},
-            .last_resort_used_at = {},
             .last_fetch_at = {}};
 }
 

@@ -292,13 +292,20 @@ onEachStore('count', (context) => {
         });
     }
 
-    test('lastResortUsed turns true by a fetch and false by an upload', async () => {
+    test('lastResortUsed turns true by a fetch and false when the used keys are replaced', async () => {
         const device = await registered(context.api, { suite: 'pqxdh-ed25519' }, {});
         const used = async () => expectOutcome(await context.api.count(device), 200).lastResortUsed;
         assert.equal(await used(), false);
         expectOutcome(await context.api.bundle(device.address), 200);
         assert.equal(await used(), true);
         expectOutcome(await context.api.register(device, { oneTime: 1, kemOneTime: 1 }), 200);
+        assert.equal(await used(), true, 'one-time keys replace nothing');
+        const rotate = (members) => context.api.rotateSignedPreKey(device, members);
+        const signedPreKey = device.newSignedPreKey();
+        expectOutcome(await rotate({ signedPreKey }), 200);
+        assert.equal(await used(), true, 'the last resort is still the same');
+        const kemLastResortPreKey = device.newKemLastResort();
+        expectOutcome(await rotate({ signedPreKey, kemLastResortPreKey }), 200);
         assert.equal(await used(), false);
     });
 

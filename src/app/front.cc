@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 namespace nave::app {
 namespace {
@@ -22,6 +23,10 @@ constexpr std::string_view kLandingStyle =
 constexpr std::string_view kPolicy =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'";
+
+// No body a service takes may be refused for its size only because the service is not there yet.
+constexpr std::size_t kStartingBodyMax = std::size_t{1} << 20;
+constexpr std::chrono::seconds kStartingRetry{1};
 
 void add_health(net::Router& router, Health& health) {
     const auto answer = [&health](const net::Request&) {
@@ -39,6 +44,21 @@ void add_health(net::Router& router, Health& health) {
         response.headers.emplace_back("Cache-Control", "no-store");
         return response;
     });
+}
+
+net::Router starting_router(Health& health, net::ErrorRenderer render_error) {
+    net::Router router(render_error);
+    add_health(router, health);
+    const auto starting = [render_error](const net::Request& request) {
+        Error error(Code::unavailable, "app.starting", "The server is starting.");
+        error.retry_after = kStartingRetry;
+        return render_error(error, request.request_id);
+    };
+    for (const net::Method method : {net::Method::get, net::Method::post, net::Method::put,
+                                     net::Method::patch, net::Method::del}) {
+        router.add(method, "/{path...}", starting, {.body_max = kStartingBodyMax});
+    }
+    return router;
 }
 
 std::vector<Secret> metrics_tokens(const std::vector<const ServiceEntry*>& services,
@@ -81,16 +101,10 @@ std::string landing_page(const std::vector<const ServiceEntry*>& services) {
 Front::Front(Health& health, Metrics& metrics, const std::vector<const ServiceEntry*>& services,
              const Settings& settings, bool alone)
     : landing_page_(alone ? "" : landing_page(services)) {
-    add_health(starting_, health);
-    const auto starting = [](const net::Request& request) {
-        return net::problem_response(
-            Error(Code::unavailable, "app.starting", "The server is starting."),
-            request.request_id);
-    };
-    for (const net::Method method : {net::Method::get, net::Method::post, net::Method::put,
-                                     net::Method::patch, net::Method::del}) {
-        starting_.add(method, "/{path...}", starting);
+    for (const ServiceEntry* service : services) {
+        starting_.push_back(starting_router(health, service->render_error));
     }
+    starting_root_ = starting_router(health, &net::problem_response);
     add_health(root_, health);
     root_.add(net::Method::get, "/metrics",
               [&metrics, tokens = metrics_tokens(services, settings)](const net::Request& request) {

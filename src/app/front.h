@@ -8,6 +8,7 @@
 #include "runtime/health.h"
 #include "runtime/metrics.h"
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,15 @@ class Front {
     // them does; any of theirs will do.
     Front(Health& health, Metrics& metrics, const std::vector<const ServiceEntry*>& services,
           const Settings& settings, bool alone);
-    // Only health, everything else 503, until the services are there.
-    [[nodiscard]] const net::Router& starting_router() const { return starting_; }
+    // Until the services are there, what stands at their places and, when several run together, at
+    // the root: health, and for everything else the service's own 503.
+    [[nodiscard]] std::span<const net::Router> starting_services() const { return starting_; }
+    [[nodiscard]] const net::Router& starting_root() const { return starting_root_; }
     [[nodiscard]] const net::Router& router() const { return root_; }
 
   private:
-    net::Router starting_;
+    std::vector<net::Router> starting_;  // in the order of the services
+    net::Router starting_root_;
     net::Router root_;
     std::string landing_page_;
 };

@@ -58,7 +58,12 @@ class ServerProcess {
         }
         server_ = std::move(*bound);
         front_.emplace(health_, metrics_, options_.services, settings_, options_.alone);
-        server_->mount("", front_->starting_router());
+        if (!options_.alone) {
+            server_->mount("", front_->starting_root());
+        }
+        for (std::size_t i = 0; i < options_.services.size(); ++i) {
+            server_->mount(prefix_of(i), front_->starting_services()[i]);
+        }
         server_->start();
         logger_.info("listening", {{"address", server_->address()}, {"pid", ::getpid()}});
         wait_for_signals();
@@ -77,6 +82,10 @@ class ServerProcess {
         boost::asio::basic_waitable_timer<std::chrono::steady_clock,
                                           boost::asio::wait_traits<std::chrono::steady_clock>,
                                           LoopExecutor>;
+
+    [[nodiscard]] std::string prefix_of(std::size_t service) const {
+        return options_.alone ? "" : fmt::format("/{}", options_.services[service]->name);
+    }
 
     static LogLevel process_level(const ServeOptions& options, const Settings& settings) {
         // Standing alone, the service's level is the process's unless that was set itself.
@@ -153,9 +162,7 @@ class ServerProcess {
         process_metrics_.emplace(metrics_, *server_, bus_, stores_->all());
         for (std::size_t i = 0; i < running_.size(); ++i) {
             running_[i].module->start();
-            const std::string prefix =
-                options_.alone ? "" : fmt::format("/{}", options_.services[i]->name);
-            server_->mount(prefix, *running_[i].router);
+            server_->mount(prefix_of(i), *running_[i].router);
         }
         if (!options_.alone) {
             server_->mount("", front_->router());

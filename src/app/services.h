@@ -56,6 +56,9 @@ struct ServiceEntry {
     storage::Address (*storage)(const Settings& settings);
     storage::MigrationSet (*migrations)();
     std::span<const std::string_view> tables;
+    // Its errors on the wire: also while it is not there yet, so that clients need to know one
+    // form.
+    net::ErrorRenderer render_error;
     Task<Result<RunningService>> (*make)(const Surroundings& around, storage::Database& database);
     // Makes restored rows safe, inside the restore's transaction.
     Result<void> (*after_restore)(storage::Transaction& tx, UnixMillis now);

@@ -4,6 +4,7 @@
 #include "app/services.h"
 #include "app/version.h"
 #include "prekeys/config.h"
+#include "prekeys/errors.h"
 #include "prekeys/migrations.h"
 #include "prekeys/module.h"
 #include "prekeys/store.h"
@@ -62,6 +63,7 @@ const ServiceEntry kServices[] = {
      .storage = &prekeys_storage,
      .migrations = &prekeys::migrations,
      .tables = prekeys::kTables,
+     .render_error = &prekeys::render_error,
      .make = &make_prekeys,
      .after_restore = &prekeys::Store::after_restore},
 };

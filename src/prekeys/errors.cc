@@ -56,7 +56,8 @@ Shown shown_as(const Error& error) {
     }
     const PublicError& fallback = of_kind(error);
     // Messages of json and net errors are written for clients; those of storage are not.
-    const bool keep_message = error.code == Code::invalid || error.code == Code::too_large;
+    const bool keep_message =
+        error.code == Code::invalid || error.code == Code::too_large || error.id == "app.starting";
     return {
         fallback.id, keep_message ? std::string_view(error.message) : fallback.message,
         error.id.starts_with("net.") ? net::http_status(error) : net::http_status(fallback.code)};

@@ -179,10 +179,17 @@ void VrfSecretKey::wipe() {
     ::sodium_memzero(nonce_prefix_.data(), nonce_prefix_.size());
 }
 
+// The hash is of 8 Gamma = (8 x) H: with the cofactor in the scalar one multiplication does both.
+// H is of prime order, so 8 x may be reduced.
 VrfOutput VrfSecretKey::output(ByteView alpha) const {
-    Point gamma{};
-    CHECK(multiply(gamma, scalar_, encode_to_curve(public_key_, alpha)), "x is not zero");
-    return *gamma_to_hash(gamma);
+    Scalar eight_x{};
+    constexpr Scalar kEight = {8};
+    ::crypto_core_ed25519_scalar_mul(eight_x.data(), kEight.data(), scalar_.data());
+    Point cleared{};
+    const bool multiplied = multiply(cleared, eight_x, encode_to_curve(public_key_, alpha));
+    ::sodium_memzero(eight_x.data(), eight_x.size());
+    CHECK(multiplied, "x is not zero");
+    return domain_hash(0x03, {cleared});
 }
 
 VrfResult VrfSecretKey::prove(ByteView alpha) const {

@@ -1,0 +1,16 @@
+// Nave beside its peers, in one run: scripts/bench [http|prekeys|process ...]
+// The machine should be quiet; ratios within a run say more than numbers of different runs.
+import { measureHttp } from './http/measure.mjs';
+import { measurePrekeys } from './prekeys/measure.mjs';
+import { measureProcess } from './process/measure.mjs';
+
+const kParts = { http: measureHttp, prekeys: measurePrekeys, process: measureProcess };
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !(name in kParts));
+if (unknown.length > 0) {
+    console.error(`usage: scripts/bench [${Object.keys(kParts).join('|')} ...]`);
+    process.exit(2);
+}
+for (const name of wanted.length > 0 ? wanted : Object.keys(kParts)) {
+    await kParts[name]();
+}

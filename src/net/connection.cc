@@ -223,6 +223,10 @@ bool Connection::client_made_progress() {
 
 void Connection::advance() {
     for (;;) {
+        if (phase_ == Phase::upgrading) {
+            become_websocket();
+            return;
+        }
         if (phase_ == Phase::closed || !flush()) {
             break;
         }

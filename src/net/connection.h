@@ -6,8 +6,8 @@
 // idempotent and drops the server's reference; callbacks that are still queued see Phase::closed.
 //
 // Implemented in connection.cc (reading, writing, closing), connection_requests.cc (from bytes to
-// handlers), connection_responses.cc (from responses to bytes) and connection_stream.cc (unfinished
-// responses).
+// handlers), connection_responses.cc (from responses to bytes), connection_stream.cc (unfinished
+// responses) and connection_upgrade.cc (from here to net/ws_connection.h).
 #pragma once
 
 #include "net/chunked_body.h"
@@ -58,6 +58,7 @@ class Connection final
         body,       // part of a body is in `incoming_`
         handling,   // a coroutine is running
         streaming,  // a response is being written by its handler
+        upgrading,  // the handshake has been answered in core.out: becomes a WebSocket
         lingering,  // our side is shut; what the client still sends is dropped
         closed,
     };
@@ -132,6 +133,9 @@ class Connection final
     void refuse_unrouted(const Error& error);
     void refuse_head(HeadError error);
     void become_idle();
+    void accept_upgrade(const Routed& routed, Response& response);
+    // Hands the socket over; this connection is closed then.
+    void become_websocket();
 
     // connection_stream.cc
     void start_stream(Response& response, bool chunked);
@@ -145,6 +149,7 @@ class Connection final
     std::unique_ptr<Incoming> incoming_;
     std::unique_ptr<Outgoing> outgoing_;
     std::unique_ptr<LateAnswer> late_answer_;
+    std::shared_ptr<WebSocketUpgrade> upgrade_;
     Stream* stream_ = nullptr;
     SteadyTime deadline_{};        // of the phase
     SteadyTime write_deadline_{};  // while there is unsent output

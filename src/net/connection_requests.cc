@@ -1,5 +1,6 @@
 #include "net/connection.h"
 #include "net/exchange.h"
+#include "net/ws_handshake.h"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -18,6 +19,16 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 Error body_too_large() {
     return {Code::too_large, "net.body_too_large", "The body is too large."};
+}
+
+bool is_cut_upgrade(const Routed& routed, const Request& request) {
+    if (routed.router == nullptr || !routed.router->cuts_other_upgrades()) {
+        return false;
+    }
+    const Router::Route* route = routed.match.route;
+    const bool names_route = route != nullptr && route->is_websocket &&
+                             request.target == request.path && !request.target.contains('%');
+    return !names_route && asks_for_websocket(request);
 }
 
 // Runs in a catch block.
@@ -112,6 +123,12 @@ void Connection::begin_request(std::string_view& input) {
     const std::string_view head_bytes = input.substr(0, head.head_size());
     const Routed& routed = core_->routed;
     core_->route(head, head_bytes, peer_, core_->routed, core_->request);
+    if (is_cut_upgrade(routed, core_->request)) {
+        closing_ = true;
+        input = {};
+        become_idle();
+        return;
+    }
     const std::uint64_t length = head.content_length().value_or(0);
     if (length == 0 && !head.is_chunked()) {
         input.remove_prefix(head_bytes.size());

@@ -63,6 +63,10 @@ Response Connection::answer_unrouted(const Routed& routed, const Request& reques
 }
 
 void Connection::respond(const Routed& routed, Response response) {
+    if (response.websocket) {
+        accept_upgrade(routed, response);
+        return;
+    }
     const bool is_head = routed.method == Method::head;
     const bool streams = response.stream != nullptr;
     const bool writes_body = has_body(response.status) && !is_head;
@@ -82,6 +86,7 @@ void Connection::respond(const Routed& routed, Response response) {
         routed.router != nullptr ? &routed.router->default_headers() : nullptr;
     options.chunked = streams && has_body(response.status) && !routed.is_http_1_0;
     options.says_close = closing_;
+    options.says_upgrade = response.status == 426;
     options.says_keep_alive = routed.is_http_1_0;
     append_response_head(core_->out, response, options);
     core_->observe(routed, response.status);

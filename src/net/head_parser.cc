@@ -283,6 +283,7 @@ bool HeadParser::keep_alive() const {
 
 void HeadParser::bind(Request& request, std::string_view bytes) const {
     request.method = method_;
+    request.is_http_1_0 = minor_version_ == 0;
     request.target = target_.in(bytes);
     std::string_view rest = request.target;
     if (!rest.starts_with('/') && rest != "*") {

@@ -23,6 +23,7 @@ struct Header {
 
 struct Request {
     Method method = Method::other;
+    bool is_http_1_0 = false;
     std::string_view target;  // as sent: path and query, prefix included
     std::string_view path;    // as sent, without the query
     std::string_view query;   // after '?', may be empty

@@ -19,6 +19,7 @@ struct ProtocolStatus {
 constexpr std::array kProtocolStatus = {
     ProtocolStatus{"net.method_not_allowed", 405}, ProtocolStatus{"net.request_timeout", 408},
     ProtocolStatus{"net.target_too_long", 414},    ProtocolStatus{"net.expectation", 417},
+    ProtocolStatus{"net.upgrade_required", 426},   ProtocolStatus{"net.websocket_version", 426},
     ProtocolStatus{"net.head_too_large", 431},     ProtocolStatus{"net.too_many_headers", 431},
     ProtocolStatus{"net.transfer_coding", 501},    ProtocolStatus{"net.http_version", 505},
 };

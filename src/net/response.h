@@ -14,6 +14,8 @@
 
 namespace nave::net {
 
+struct WebSocketUpgrade;
+
 // The write side of an unfinished response (SSE). Loop thread only.
 class ResponseStream {
   public:
@@ -36,7 +38,8 @@ struct Response {
     std::string_view fixed_body;  // instead of `body`: an embedded asset, never copied until sent
     std::vector<std::pair<std::string_view, std::string>> headers;          // names are literals
     std::move_only_function<void(std::shared_ptr<ResponseStream>)> stream;  // instead of a body
-    bool close = false;  // close the connection after this response
+    std::shared_ptr<WebSocketUpgrade> websocket;  // from accept_websocket() (net/websocket.h)
+    bool close = false;                           // close the connection after this response
 
     Response() = default;
     Response(int status_in, std::string_view content_type_in, std::string body_in)
@@ -54,8 +57,8 @@ struct Response {
 
 // The one mapping of error codes to HTTP status.
 [[nodiscard]] int http_status(Code code);
-// The same, but telling apart the conditions of HTTP itself (405, 408, 414, 417, 431, 501, 505),
-// which have ids and no codes of their own. Error renderers use this one.
+// The same, but telling apart the conditions of HTTP itself (405, 408, 414, 417, 426, 431, 501,
+// 505), which have ids and no codes of their own. Error renderers use this one.
 [[nodiscard]] int http_status(const Error& error);
 // Adds Retry-After (whole seconds, rounded up) to a 429 or 503 whose error says when to come back.
 void set_retry_after(Response& response, const Error& error);

@@ -40,7 +40,7 @@ void append_status_line(std::string& out, int status) {
         out.append("HTTP/1.1 200 OK\r\n");
         return;
     }
-    CHECK(status >= 200 && status <= 599, "a final status");
+    CHECK(status == 101 || (status >= 200 && status <= 599), "a final status");
     out.append("HTTP/1.1 ");
     append_number(out, static_cast<std::size_t>(status));
     out.push_back(' ');
@@ -79,7 +79,10 @@ void append_response_head(std::string& out, const Response& response, const Head
             }
         }
     }
-    if (options.says_close) {
+    if (options.says_upgrade) {
+        out.append(options.says_close ? "Connection: close, Upgrade\r\n"
+                                      : "Connection: Upgrade\r\n");
+    } else if (options.says_close) {
         out.append("Connection: close\r\n");
     } else if (options.says_keep_alive) {
         out.append("Connection: keep-alive\r\n");

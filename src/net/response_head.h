@@ -20,6 +20,7 @@ struct HeadOptions {
     const std::vector<std::pair<std::string, std::string>>* default_headers = nullptr;
     bool chunked = false;
     bool says_close = false;
+    bool says_upgrade = false;     // the response has an Upgrade header
     bool says_keep_alive = false;  // HTTP/1.0 has to be told
 };
 

@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "net/websocket.h"
+#include "net/ws_handshake.h"
 
 #include <algorithm>
 #include <array>
@@ -144,6 +146,14 @@ struct Router::State {
     Node root;
     Observer observer;
     std::vector<std::pair<std::string, std::string>> default_headers;
+    bool cuts_other_upgrades = false;
+
+    void add_websocket(std::string_view path_template,
+                       std::variant<SyncHandler, AsyncHandler> handler) {
+        add(Method::get, path_template, {.body_max = 0, .head_runs_get = false},
+            std::move(handler));
+        entries.back()->route.is_websocket = true;
+    }
 
     void add(Method method, std::string_view path_template, RouteOptions options,
              std::variant<SyncHandler, AsyncHandler> handler) {
@@ -153,7 +163,8 @@ struct Router::State {
             std::make_unique<Entry>(Entry{.route = {.path_template = std::string(path_template),
                                                     .method = method,
                                                     .options = options,
-                                                    .handler = std::move(handler)},
+                                                    .handler = std::move(handler),
+                                                    .is_websocket = false},
                                           .names = {}});
         Node* node = &root;
         std::string_view path = path_template.substr(1);
@@ -212,6 +223,24 @@ void Router::add(Method method, std::string_view path_template, AsyncHandler han
     state_->add(method, path_template, options, std::move(handler));
 }
 
+void Router::websocket(std::string_view path_template, SyncHandler handler,
+                       WebSocketOptions options) {
+    auto kept = std::make_shared<const WebSocketOptions>(std::move(options));
+    state_->add_websocket(path_template, websocket_handler(std::move(handler), std::move(kept),
+                                                           state_->render_error));
+}
+
+void Router::websocket(std::string_view path_template, AsyncHandler handler,
+                       WebSocketOptions options) {
+    auto kept = std::make_shared<const WebSocketOptions>(std::move(options));
+    state_->add_websocket(path_template, websocket_handler(std::move(handler), std::move(kept),
+                                                           state_->render_error));
+}
+
+void Router::cut_other_upgrades() {
+    state_->cuts_other_upgrades = true;
+}
+
 void Router::observe(Observer observer) {
     state_->observer = std::move(observer);
 }
@@ -250,6 +279,9 @@ std::vector<const Router::Route*> Router::routes() const {
     return out;
 }
 
+bool Router::cuts_other_upgrades() const {
+    return state_->cuts_other_upgrades;
+}
 ErrorRenderer Router::error_renderer() const {
     return state_->render_error;
 }

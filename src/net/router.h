@@ -25,6 +25,8 @@ using SyncHandler = std::function<Response(const Request&)>;
 // The request outlives the task: the connection keeps it until the response is there.
 using AsyncHandler = std::function<Task<Response>(const Request&)>;
 
+struct WebSocketOptions;
+
 struct RouteOptions {
     std::size_t body_max = 64 * 1024;  // bytes; larger bodies get 413 unread
     bool head_runs_get = true;
@@ -42,6 +44,14 @@ class Router {
     void add(Method method, std::string_view path_template, AsyncHandler handler,
              RouteOptions options = RouteOptions());
 
+    // A GET route whose handler runs only for a valid WebSocket handshake and may accept it with
+    // accept_websocket() (net/websocket.h). Bad handshakes get 400, 403 or 426.
+    void websocket(std::string_view path_template, SyncHandler handler, WebSocketOptions options);
+    void websocket(std::string_view path_template, AsyncHandler handler, WebSocketOptions options);
+    // Cuts the connection of a WebSocket handshake whose target is not exactly (query and escapes
+    // included) the template of such a route, without an answer.
+    void cut_other_upgrades();
+
     // Called once per response, for metrics; for a stream when its head is ready. `route` is the
     // template ("unmatched" when none), never the raw path.
     using Observer = std::function<void(std::string_view route, Method method, int status,
@@ -55,6 +65,7 @@ class Router {
         Method method;
         RouteOptions options;
         std::variant<SyncHandler, AsyncHandler> handler;
+        bool is_websocket = false;
     };
     struct Match {
         const Route* route = nullptr;  // null: the router answers by itself, as told below
@@ -66,6 +77,7 @@ class Router {
     // `path` is relative to the mount, still percent-encoded.
     [[nodiscard]] Match match(Method method, std::string_view path) const;
     [[nodiscard]] std::vector<const Route*> routes() const;
+    [[nodiscard]] bool cuts_other_upgrades() const;
     [[nodiscard]] ErrorRenderer error_renderer() const;
     [[nodiscard]] const Observer& observer() const;
     [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& default_headers() const;

@@ -4,6 +4,8 @@
 #include "net/exchange.h"
 #include "net/listener.h"
 #include "net/server_core.h"
+#include "net/websocket.h"
+#include "net/ws_core.h"
 
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -97,7 +99,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
 
     void admit(int fd, const tcp::endpoint& peer) {
         ++core->stats.accepted;
-        if (core->connections.size() >= core->limits.connections_max) {
+        if (core->open_connections() >= core->limits.connections_max) {
             ++core->stats.refused_full;
             ::close(fd);
             return;
@@ -120,7 +122,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
         if (!backing_off) {
             core->logger.warn("cannot accept connections",
                               {{"error", std::string_view(std::strerror(error))},
-                               {"connections", core->connections.size()}});
+                               {"connections", core->open_connections()}});
         }
         backing_off = true;
         backoff_timer.expires_after(kAcceptBackoff);
@@ -203,8 +205,9 @@ Task<bool> HttpServer::drain(std::chrono::milliseconds deadline) {
     for (const auto& connection : std::vector(core->connections)) {
         connection->drain();
     }
+    core->websockets().drain();
     const auto busy = [&core] {
-        return !core->running.empty() ||
+        return !core->running.empty() || core->websockets().size() > 0 ||
                std::ranges::any_of(core->connections,
                                    [](const auto& connection) { return connection->is_busy(); });
     };
@@ -233,7 +236,13 @@ std::string HttpServer::address() const {
 
 ServerStats HttpServer::stats() const {
     ServerStats stats = state_->core->stats;
-    stats.connections = state_->core->connections.size();
+    stats.connections = state_->core->open_connections();
+    return stats;
+}
+
+WebSocketStats HttpServer::websocket_stats() const {
+    WebSocketStats stats = state_->core->websockets().stats;
+    stats.open = state_->core->websockets().size();
     return stats;
 }
 

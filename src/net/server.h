@@ -25,8 +25,10 @@ class Logger;
 
 namespace nave::net {
 
+struct WebSocketStats;
+
 struct ServerLimits {
-    std::size_t connections_max = 16'384;
+    std::size_t connections_max = 16'384;  // WebSockets included
     std::size_t head_bytes_max = 16 * 1024;
     std::size_t headers_max = 64;
     std::chrono::milliseconds head_timeout{10'000};  // from first byte (or accept) to full head
@@ -37,7 +39,7 @@ struct ServerLimits {
 };
 
 struct ServerStats {
-    std::size_t connections = 0;
+    std::size_t connections = 0;  // WebSockets included
     std::uint64_t accepted = 0;
     std::uint64_t refused_full = 0;  // over connections_max
     std::uint64_t timed_out_head = 0;
@@ -64,13 +66,15 @@ class HttpServer {
     // Accepts until stop_accepting().
     void start();
     void stop_accepting();
-    // Lets running handlers finish and closes connections as they fall idle; streams are told.
+    // Lets running handlers finish and closes connections as they fall idle; streams are told,
+    // WebSockets are closed with 1001.
     // False when some were still busy at the deadline and were cut.
     Task<bool> drain(std::chrono::milliseconds deadline);
 
     [[nodiscard]] std::uint16_t port() const;
     [[nodiscard]] std::string address() const;  // "127.0.0.1:3900"
     [[nodiscard]] ServerStats stats() const;
+    [[nodiscard]] WebSocketStats websocket_stats() const;
     // Applies all timeouts as of the clock's steady time; called every second while started, and by
     // tests after moving a manual clock.
     void sweep();

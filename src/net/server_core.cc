@@ -5,6 +5,7 @@
 #include "net/connection.h"
 #include "net/exchange.h"
 #include "net/response_head.h"
+#include "net/ws_core.h"
 
 #include <boost/asio/post.hpp>
 
@@ -40,6 +41,7 @@ ServerCore::ServerCore(Loop& loop_in, const Clock& clock_in, Entropy& entropy, L
       request_ids(entropy),
       read_buffer(std::make_unique<char[]>(kReadBufferBytes)) {
     refresh_time();
+    websockets_ = std::make_unique<WsCore>(*this);
 }
 
 ServerCore::~ServerCore() = default;
@@ -158,6 +160,11 @@ void ServerCore::sweep() {
             connection->sweep();
         }
     }
+    websockets_->sweep();
+}
+
+std::size_t ServerCore::open_connections() const {
+    return connections.size() + websockets_->size();
 }
 
 void ServerCore::shut_down() {
@@ -169,6 +176,7 @@ void ServerCore::shut_down() {
         const boost::intrusive_ptr<Connection> last = connections.back();
         last->close_now();
     }
+    websockets_->shut_down();
 }
 
 }  // namespace nave::net

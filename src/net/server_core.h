@@ -26,6 +26,7 @@
 namespace nave::net {
 
 class Connection;
+class WsCore;
 struct Exchange;
 
 // What is known about a request once its head has been read.
@@ -68,6 +69,9 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
     void sweep();
     // Closes everything; running handlers are cancelled.
     void shut_down();
+    [[nodiscard]] WsCore& websockets() { return *websockets_; }
+    // Of both kinds.
+    [[nodiscard]] std::size_t open_connections() const;
 
     Loop& loop;
     const Clock& clock;
@@ -99,6 +103,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
 
     void flush_scheduled();
 
+    std::unique_ptr<WsCore> websockets_;
     std::vector<Mount> mounts_;        // longest first
     std::list<std::string> prefixes_;  // kept for good: requests point at them
     std::vector<boost::intrusive_ptr<Connection>> unflushed_;

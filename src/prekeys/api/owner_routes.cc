@@ -1,5 +1,6 @@
 // Routes for the owner of an address: count, delete, events.
 #include "prekeys/api/context.h"
+#include "prekeys/body_shape.h"
 #include "prekeys/upload.h"
 
 #include <fmt/format.h>
@@ -33,6 +34,7 @@ Task<Result<net::Response>> remove(Context& context, const net::Request& request
         CO_TRY(const json::Value value, read_object(request));
         CO_TRY(proof,
                read_proof(request, &value.get_object(), context.directory.config().audience));
+        CO_TRY_VOID(check_shape(proof, value.get_object(), BodyUse::remove));
         // Scheme A does not sign the path, so the body must say which address is meant.
         if (proof && proof->scheme == RequestProof::Scheme::body) {
             const json::Reader body(value.get_object());

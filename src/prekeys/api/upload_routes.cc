@@ -1,5 +1,6 @@
 // Routes that store keys: register, replenish, signed-prekey, rotate-identity.
 #include "prekeys/api/context.h"
+#include "prekeys/body_shape.h"
 #include "prekeys/upload.h"
 #include "prekeys/wire.h"
 
@@ -15,9 +16,11 @@ struct SignedBody {
     [[nodiscard]] json::Reader reader() const { return json::Reader(value.get_object()); }
 };
 
-Result<SignedBody> read_signed_body(const Context& context, const net::Request& request) {
+Result<SignedBody> read_signed_body(const Context& context, const net::Request& request,
+                                    BodyUse use) {
     TRY(json::Value value, read_object(request));
     TRY(auto proof, read_proof(request, &value.get_object(), context.directory.config().audience));
+    TRY_VOID(check_shape(proof, value.get_object(), use));
     return SignedBody{std::move(value), std::move(proof)};
 }
 
@@ -32,7 +35,7 @@ std::string enrol_body(const Context& context, const Address& address, std::stri
 }
 
 Task<Result<net::Response>> register_identity(Context& context, const net::Request& request) {
-    CO_TRY(SignedBody body, read_signed_body(context, request));
+    CO_TRY(SignedBody body, read_signed_body(context, request, BodyUse::enrol));
     CO_TRY(Registration upload, read_registration(body.reader(), context.directory.clock().now(),
                                                   context.directory.config().skew_ms));
     CO_TRY_VOID(check_body_size(request, upload.identity.suite));
@@ -47,7 +50,7 @@ Task<Result<net::Response>> register_identity(Context& context, const net::Reque
 }
 
 Task<Result<net::Response>> replenish(Context& context, const net::Request& request) {
-    CO_TRY(SignedBody body, read_signed_body(context, request));
+    CO_TRY(SignedBody body, read_signed_body(context, request, BodyUse::replenish));
     CO_TRY(const Address address, read_address(body.reader()));
     CO_TRY(SignedIdentity signer, co_await context.directory.authenticate(
                                       address, std::move(body.proof), caller_of(request)));
@@ -68,7 +71,7 @@ Task<Result<net::Response>> replenish(Context& context, const net::Request& requ
 }
 
 Task<Result<net::Response>> rotate_signed_prekey(Context& context, const net::Request& request) {
-    CO_TRY(SignedBody body, read_signed_body(context, request));
+    CO_TRY(SignedBody body, read_signed_body(context, request, BodyUse::rotate_signed_prekey));
     CO_TRY(const Address address, read_address(body.reader()));
     CO_TRY(SignedIdentity signer, co_await context.directory.authenticate(
                                       address, std::move(body.proof), caller_of(request)));
@@ -85,7 +88,7 @@ Task<Result<net::Response>> rotate_signed_prekey(Context& context, const net::Re
 }
 
 Task<Result<net::Response>> rotate_identity(Context& context, const net::Request& request) {
-    CO_TRY(SignedBody body, read_signed_body(context, request));
+    CO_TRY(SignedBody body, read_signed_body(context, request, BodyUse::rotate_identity));
     CO_TRY(const Address address, read_address(body.reader()));
     CO_TRY(SignedIdentity signer, co_await context.directory.authenticate(
                                       address, std::move(body.proof), caller_of(request)));

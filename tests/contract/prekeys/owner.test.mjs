@@ -100,9 +100,13 @@ onEachStore('replenish', (context) => {
 
     test('an empty replenishment changes nothing', async () => {
         const device = await registered(context.api);
-        const body = expectOutcome(await context.api.replenish(device, {}), 200);
-        assert.equal(body.oneTimePreKeyCount, 2);
-        assert.deepEqual(body.results, kEmptyLists);
+        for (const request of [{ oneTimePreKeys: [] }, { scheme: 'B' }]) {
+            const body = expectOutcome(await context.api.replenish(device, request), 200);
+            assert.equal(body.oneTimePreKeyCount, 2);
+            assert.deepEqual(body.results, kEmptyLists);
+        }
+        // By scheme A this is the body of a deletion.
+        expectField(await context.api.replenish(device, {}), 'oneTimePreKeys');
     });
 
     test('a bad KEM signature refuses the request; nothing is stored', async () => {

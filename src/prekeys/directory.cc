@@ -518,14 +518,14 @@ Task<Result<CountOutcome>> Directory::count(Address address, std::optional<Reque
     co_return outcome;
 }
 
-Task<Result<void>> Directory::accept(Address address, std::optional<RequestProof> proof,
-                                     Caller caller) {
+Task<Result<std::int64_t>> Directory::accept(Address address, std::optional<RequestProof> proof,
+                                             Caller caller) {
     CO_TRY(SignedIdentity signer, co_await authenticate(address, std::move(proof), caller));
     auto outcome = co_await store_.consume_proof(address, std::move(signer.proof), clock_.now());
     if (!outcome) {
         co_return std::unexpected(noted(std::move(outcome).error(), address, caller));
     }
-    co_return ok();
+    co_return outcome;
 }
 
 }  // namespace nave::prekeys

@@ -73,8 +73,9 @@ class Directory {
     // ---- reads of an owner ----
     Task<Result<CountOutcome>> count(Address address, std::optional<RequestProof> proof,
                                      Caller caller);
-    // Accepts a signed request that changes nothing (the owner's event stream).
-    Task<Result<void>> accept(Address address, std::optional<RequestProof> proof, Caller caller);
+    // Accepts a signed request that changes nothing (the owner's event stream): the restore epoch.
+    Task<Result<std::int64_t>> accept(Address address, std::optional<RequestProof> proof,
+                                      Caller caller);
 
     // Checks skew and signature of a request about `subject`, whose identity must exist. The
     // uploads above take its outcome, because their parsing depends on the suite.

@@ -196,6 +196,15 @@ Task<Result<std::unique_ptr<PrekeysModule>>> PrekeysModule::create(Deps deps) {
            Transparency::create(given->transparency_files, given->database, given->workers,
                                 given->clock, given->entropy, watchers->events, given->logger));
     CO_TRY_VOID(co_await transparency->open());
+    Store store(given->database, given->config.store);
+    CO_TRY(const auto restored, co_await store.announce_restore());
+    if (restored) {
+        given->logger.info("first start after a restore", {{"restore_epoch", *restored}});
+        Event event;
+        event.type = EventType::restore_epoch;
+        event.at = given->clock.now();
+        watchers->events.on_event(event);
+    }
     auto parts =
         std::make_unique<Parts>(std::move(given), std::move(watchers), std::move(transparency));
     co_return std::unique_ptr<PrekeysModule>(new PrekeysModule(std::move(parts)));

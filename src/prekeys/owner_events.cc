@@ -32,8 +32,8 @@ void OwnerEvents::on_event(const Event& event) {
     found->second->publish(name, data);
 }
 
-Result<net::Response> OwnerEvents::subscribe(const Address& address,
-                                             std::string_view last_event_id) {
+Result<net::Response> OwnerEvents::subscribe(const Address& address, std::string_view last_event_id,
+                                             std::int64_t restore_epoch, UnixMillis now) {
     auto found = channels_.find(address.text());
     if (found == channels_.end()) {
         if (channels_.size() >= kOwnersMax) {
@@ -44,7 +44,20 @@ Result<net::Response> OwnerEvents::subscribe(const Address& address,
     if (found->second->full()) {
         return errors::too_many("This address has enough event streams open.");
     }
-    return found->second->subscribe(last_event_id);
+    net::Response response = found->second->subscribe(last_event_id);
+    if (restore_epoch > 0 && response.stream) {
+        // Without an id: it is no part of what Last-Event-ID resumes.
+        std::string hello =
+            net::sse_frame(std::nullopt, owner_event_name(EventType::restore_epoch),
+                           fmt::format(R"({{"ts":{},"restoreEpoch":{}}})", now, restore_epoch));
+        response.stream = [hello = std::move(hello), follow = std::move(response.stream)](
+                              std::shared_ptr<net::ResponseStream> stream) mutable {
+            if (stream->write(hello)) {
+                follow(std::move(stream));
+            }
+        };
+    }
+    return response;
 }
 
 void OwnerEvents::heartbeat() {

@@ -14,9 +14,12 @@ namespace nave::prekeys {
 class OwnerEvents final : public EventSink {
   public:
     void on_event(const Event& event) override;
-    // Error SHADE_RATE_LIMITED when too many owners listen.
+    // When the store was ever restored, each stream begins with `restore.epoch`, so that an owner
+    // who was away hears of it however it comes back. Error SHADE_RATE_LIMITED when too many
+    // listen.
     [[nodiscard]] Result<net::Response> subscribe(const Address& address,
-                                                  std::string_view last_event_id);
+                                                  std::string_view last_event_id,
+                                                  std::int64_t restore_epoch, UnixMillis now);
     void heartbeat();  // also forgets channels nobody listens to
     void close();
     [[nodiscard]] std::size_t listeners() const;

@@ -31,7 +31,7 @@ const Address& alice() {
 
 std::shared_ptr<Wire> listen(OwnerEvents& events, const Address& address) {
     auto wire = std::make_shared<Wire>();
-    auto response = events.subscribe(address, "");
+    auto response = events.subscribe(address, "", 0, kTestNow);
     EXPECT_TRUE(response);
     response->stream(wire);
     wire->text.clear();
@@ -74,11 +74,11 @@ TEST(OwnerEvents, OnlyWhatOwnersAreTold) {
         events.on_event(event(type, alice()));
     }
     EXPECT_EQ(wire->text, "");
-    for (const auto& [type, name] : {std::pair(EventType::prekeys_low, "prekeys.low"),
-                                     std::pair(EventType::prekeys_exhausted, "prekeys.exhausted"),
-                                     std::pair(EventType::last_resort_used, "last_resort.used"),
-                                     std::pair(EventType::identity_conflict, "identity.conflict"),
-                                     std::pair(EventType::restore_epoch, "restore.epoch")}) {
+    for (const auto& [type, name] :
+         {std::pair(EventType::prekeys_low, "prekeys.low"),
+          std::pair(EventType::prekeys_exhausted, "prekeys.exhausted"),
+          std::pair(EventType::last_resort_used, "last_resort.used"),
+          std::pair(EventType::identity_conflict, "identity.conflict")}) {
         wire->text.clear();
         events.on_event(event(type, alice()));
         EXPECT_TRUE(wire->text.contains(std::string("event: ") + name + "\n")) << name;
@@ -90,18 +90,37 @@ TEST(OwnerEvents, OnlyWhatOwnersAreTold) {
     EXPECT_EQ(wire->text, "");
 }
 
+TEST(OwnerEvents, AStreamOfARestoredStoreBeginsWithTheEpoch) {
+    OwnerEvents events;
+    const auto first = listen(events, alice());
+    events.on_event(event(EventType::prekeys_low, alice()));
+    for (const std::string last_event_id : {"", "0", "1", "99"}) {
+        auto response = events.subscribe(alice(), last_event_id, 1'700, kTestNow);
+        ASSERT_TRUE(response);
+        auto wire = std::make_shared<Wire>();
+        response->stream(wire);
+        EXPECT_TRUE(wire->text.starts_with(
+            "event: restore.epoch\ndata: {\"ts\":1700000000000,\"restoreEpoch\":1700}\n\n"))
+            << wire->text;
+        EXPECT_EQ(wire->text.contains("event: prekeys.low"),
+                  last_event_id == "0" || last_event_id == "99");
+        wire->gone();
+    }
+    EXPECT_EQ(events.listeners(), 1U);
+}
+
 TEST(OwnerEvents, FewListenersPerOwner) {
     OwnerEvents events;
     std::vector<std::shared_ptr<Wire>> wires;
     for (int i = 0; i < 4; ++i) {
         wires.push_back(listen(events, alice()));
     }
-    const auto refused = events.subscribe(alice(), "");
+    const auto refused = events.subscribe(alice(), "", 0, kTestNow);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().id, "SHADE_RATE_LIMITED");
     EXPECT_TRUE(refused.error().retry_after);
     wires[0]->gone();
-    EXPECT_TRUE(events.subscribe(alice(), ""));
+    EXPECT_TRUE(events.subscribe(alice(), "", 0, kTestNow));
 }
 
 TEST(OwnerEvents, HeartbeatForgetsOwnersWhoLeft) {

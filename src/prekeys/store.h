@@ -159,7 +159,8 @@ class Store {
     // With a proof the call is signed and consumes it.
     Task<Result<CountOutcome>> count(Address address, std::optional<AcceptedProof> proof,
                                      UnixMillis now);
-    Task<Result<void>> consume_proof(Address address, AcceptedProof proof, UnixMillis now);
+    // The restore epoch.
+    Task<Result<std::int64_t>> consume_proof(Address address, AcceptedProof proof, UnixMillis now);
     Task<Result<StoreTotals>> totals(std::int64_t low_threshold);
     Task<Result<std::vector<LowStockEntry>>> lowest_stock(std::int64_t limit);
 
@@ -172,6 +173,9 @@ class Store {
     // Expired replay entries, claims, old issued keys, retired signed prekeys, old tombstones.
     Task<Result<void>> forget_expired(UnixMillis now);
     Task<Result<bool>> release_tombstone(Address address);
+
+    // The restore epoch, once after each restore and to one caller.
+    Task<Result<std::optional<std::int64_t>>> announce_restore();
 
     // Makes a just-restored state safe, inside the restore's transaction: stored one-time keys may
     // have been handed out after the backup, so all are burnt, and the epoch tells the clients.

@@ -107,6 +107,23 @@ Task<Result<bool>> Store::release_tombstone(Address address) {
     co_return co_await database_.write(std::move(write));
 }
 
+Task<Result<std::optional<std::int64_t>>> Store::announce_restore() {
+    auto write = [](Transaction& tx) -> Result<std::optional<std::int64_t>> {
+        TRY(const std::int64_t epoch, sql::restore_epoch(tx));
+        if (epoch == 0) {
+            return std::nullopt;
+        }
+        TRY(const std::int64_t first,
+            tx.execute("insert into shade_server_state (name, value) "
+                       "values ('restore_epoch_announced', $1) on conflict (name) do update "
+                       "set value = excluded.value "
+                       "where shade_server_state.value <> excluded.value",
+                       {epoch}));
+        return first == 1 ? std::optional(epoch) : std::nullopt;
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
 Result<void> Store::after_restore(Transaction& tx, UnixMillis now) {
     TRY_VOID(tx.execute(
         "update shade_server_one_time_prekeys set issued_at = $1 where issued_at is null", {now}));

@@ -139,6 +139,7 @@ TEST_P(StoreCleanup, TombstonesOutliveTheIssuedKeysTheyExplain) {
 }
 
 TEST_P(StoreCleanup, ARestoreBurnsTheStockAndRaisesTheEpoch) {
+    EXPECT_EQ(run(store().announce_restore()).value(), std::nullopt);
     TestDevice device("alice:1", Suite::pqxdh_ed25519);
     ASSERT_TRUE(enrol(device, {.one_time = 4, .kem_one_time = 4}));
     const Bytes hash(32, 1);
@@ -160,6 +161,12 @@ TEST_P(StoreCleanup, ARestoreBurnsTheStockAndRaisesTheEpoch) {
     EXPECT_EQ(upload->upload.one_time.accepted, std::vector<KeyId>{5});
     EXPECT_EQ(upload->upload.one_time.consumed.size(), 4U) << "burnt ids stay burnt";
     EXPECT_EQ(upload->upload.kem_one_time.accepted, std::vector<KeyId>{5});
+    EXPECT_EQ(
+        run(store().consume_proof(device.address(), device.accepted(kTestNow + 3), kTestNow + 3)),
+        kTestNow + 1)
+        << "what an owner's stream begins with";
+    EXPECT_EQ(run(store().announce_restore()).value(), kTestNow + 1);
+    EXPECT_EQ(run(store().announce_restore()).value(), std::nullopt) << "once";
     // It never repeats, even when the clock stands or was set back.
     const auto epoch = [&] {
         return run(store().count(device.address(), std::nullopt, kTestNow))->restore_epoch;
@@ -170,6 +177,7 @@ TEST_P(StoreCleanup, ARestoreBurnsTheStockAndRaisesTheEpoch) {
     EXPECT_EQ(epoch(), kTestNow + 3);
     restored(kTestNow + kDayMs);
     EXPECT_EQ(epoch(), kTestNow + kDayMs);
+    EXPECT_EQ(run(store().announce_restore()).value(), kTestNow + kDayMs);
 }
 
 }  // namespace

@@ -189,13 +189,14 @@ Task<Result<CountOutcome>> Store::count(Address address, std::optional<AcceptedP
     co_return co_await database_.write(std::move(write));
 }
 
-Task<Result<void>> Store::consume_proof(Address address, AcceptedProof proof, UnixMillis now) {
+Task<Result<std::int64_t>> Store::consume_proof(Address address, AcceptedProof proof,
+                                                UnixMillis now) {
     auto write = [address, proof = std::move(proof), policy = policy_,
-                  now](Transaction& tx) -> Result<void> {
+                  now](Transaction& tx) -> Result<std::int64_t> {
         TRY_VOID(sql::require_signer(tx, address, proof));
         TRY_VOID(sql::consume(tx, proof, policy));
         TRY_VOID(note_owner(tx, address, now));
-        return ok();
+        return sql::restore_epoch(tx);
     };
     co_return co_await database_.write(std::move(write));
 }

@@ -22,6 +22,7 @@ std::string empty_every_table() {
     }
     return sql +
            "update shade_server_state set value = 0;"
+           "delete from shade_server_state where name <> 'restore_epoch';"
            "update shade_server_kt_head set tree_size = 0, peaks = '', log_key = null;";
 }
 

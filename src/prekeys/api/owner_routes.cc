@@ -58,8 +58,10 @@ Task<Result<net::Response>> events(Context& context, const net::Request& request
         co_return errors::unauthorized();
     }
     const Address address = *proof->address;
-    CO_TRY_VOID(co_await context.directory.accept(address, std::move(proof), caller_of(request)));
-    co_return context.owner_events.subscribe(address, request.header("Last-Event-ID"));
+    CO_TRY(const std::int64_t restore_epoch,
+           co_await context.directory.accept(address, std::move(proof), caller_of(request)));
+    co_return context.owner_events.subscribe(address, request.header("Last-Event-ID"),
+                                             restore_epoch, context.directory.clock().now());
 }
 
 }  // namespace

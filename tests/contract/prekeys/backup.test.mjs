@@ -85,6 +85,17 @@ onEachStore('backup and restore', (context) => {
         device.newSignedPreKey();
         const after = expectOutcome(await context.api.register(device, { oneTime: 1 }), 200);
         assert.ok(after.restoreEpoch > before.restoreEpoch);
+
+        // However an owner comes back, its stream begins with it.
+        for (const resumed of [{}, { 'Last-Event-ID': '7' }]) {
+            const target = '/v1/keys/events';
+            const headers = device.requestHeaders('GET', context.api.prefix + target);
+            const stream = await context.api.stream(target, { headers: { ...headers, ...resumed } });
+            const first = await stream.next(() => true);
+            assert.equal(first.event, 'restore.epoch');
+            assert.equal(JSON.parse(first.data).restoreEpoch, after.restoreEpoch);
+            stream.close();
+        }
     });
 
     test('the transparency log never takes back what it signed', async () => {

@@ -122,7 +122,8 @@ struct WebSocketOptions {
     std::chrono::milliseconds pong_timeout{30'000};  // without any byte since a ping: cut
     std::chrono::milliseconds idle_timeout{0};       // without a message from the peer: 1001
     std::chrono::milliseconds close_timeout{5'000};  // for the peer's part of the handshake
-    std::vector<std::string> protocols;  // known subprotocols; the first one offered is selected
+    std::vector<std::string> protocols =
+        {};  // known subprotocols; the first one offered is selected
     OriginRule origin_allowed = &same_host_origin;
 };
 

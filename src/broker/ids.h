@@ -1,0 +1,21 @@
+// Ids of meshes, members, presences, envelopes, invites...: 32 characters of base62 (190 bits),
+// made by this server. They are not secrets, but they cannot be guessed either.
+#pragma once
+
+#include "base/entropy.h"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace nave::broker {
+
+inline constexpr std::size_t kIdSize = 32;
+
+// Every character is equally likely.
+[[nodiscard]] std::string new_id(Entropy& entropy);
+[[nodiscard]] bool is_id(std::string_view text);
+// 1 to 32 characters of an id: message_status takes the beginning of one.
+[[nodiscard]] bool is_id_prefix(std::string_view text);
+
+}  // namespace nave::broker

@@ -396,7 +396,8 @@ void Directory::after_claim(const ClaimItem& item, const std::optional<ClaimedBu
     if (reached(0)) {
         event.type = EventType::prekeys_exhausted;
         events_.on_event(event);
-    } else if (reached(config_.low_threshold - 1)) {
+    }
+    if (config_.low_threshold > 1 && reached(config_.low_threshold - 1)) {
         event.type = EventType::prekeys_low;
         events_.on_event(event);
     }

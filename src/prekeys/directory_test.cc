@@ -160,6 +160,11 @@ TEST_F(DirectoryRules, EventsOfADrainingKemStock) {
     EXPECT_EQ(heard,
               (std::vector<std::string>{"fetched", "fetched prekeys_low",
                                         "fetched prekeys_exhausted", "fetched last_resort_used"}));
+    // One kind runs out while the other only becomes low.
+    TestDevice uneven("uneven:1", Suite::pqxdh_ed25519, 4);
+    ASSERT_TRUE(enrol(uneven, {.one_time = 2, .kem_one_time = 1}));
+    EXPECT_EQ(fetch(uneven.address()), "issued");
+    EXPECT_EQ(events_.take(), "fetched prekeys_exhausted prekeys_low");
     // Both in one fetch are one event.
     TestDevice even("even:1", Suite::pqxdh_xeddsa, 3);
     ASSERT_TRUE(enrol(even, {.one_time = 2, .kem_one_time = 2}));

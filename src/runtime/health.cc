@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace nave {
 
 void Health::step(std::string_view name) {
@@ -16,7 +18,7 @@ void Health::stopping() {
     phase_ = Phase::stopping;
 }
 
-void Health::report(std::string_view subsystem, std::optional<std::string> message) {
+void Health::report(std::string_view subsystem, std::optional<std::string> message, Impact impact) {
     const auto found = issues_.find(subsystem);
     if (!message) {
         if (found != issues_.end()) {
@@ -26,9 +28,11 @@ void Health::report(std::string_view subsystem, std::optional<std::string> messa
     }
     if (found != issues_.end()) {
         found->second.message = std::move(*message);
+        found->second.impact = impact;
         return;
     }
-    issues_.emplace(subsystem, Issue{std::string(subsystem), clock_.now(), std::move(*message)});
+    issues_.emplace(subsystem,
+                    Issue{std::string(subsystem), clock_.now(), std::move(*message), impact});
 }
 
 std::vector<Health::Issue> Health::issues() const {
@@ -39,13 +43,19 @@ std::vector<Health::Issue> Health::issues() const {
     return out;
 }
 
+bool Health::usable() const {
+    return phase_ == Phase::serving && std::ranges::none_of(issues_, [](const auto& entry) {
+               return entry.second.impact == Impact::outage;
+           });
+}
+
 std::int64_t Health::uptime_seconds() const {
     return std::chrono::duration_cast<std::chrono::seconds>(clock_.steady() - started_).count();
 }
 
 Health::Answer Health::answer(std::string_view extra_members) const {
     std::string body;
-    int status = 503;
+    const int status = usable() ? 200 : 503;
     if (phase_ == Phase::starting) {
         body = R"({"status":"starting","step":)";
         json::append_quoted(body, step_);
@@ -53,7 +63,6 @@ Health::Answer Health::answer(std::string_view extra_members) const {
         body = R"({"status":"stopping")";
     } else if (issues_.empty()) {
         body = R"({"status":"ok")";
-        status = 200;
     } else {
         body = R"({"status":"degraded","issues":[)";
         bool first = true;
@@ -76,7 +85,7 @@ Health::Answer Health::answer(std::string_view extra_members) const {
 }
 
 Health::Answer Health::readiness() const {
-    if (healthy()) {
+    if (usable()) {
         return {200, R"({"status":"ready"})"};
     }
     return {503, R"({"status":"not ready"})"};

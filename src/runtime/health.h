@@ -1,5 +1,6 @@
 // Health: what the process can say about itself without blocking. Start-up names its steps;
-// afterwards modules report trouble, which turns /health to 503 "degraded" until it clears.
+// afterwards modules report trouble, which turns /health to "degraded" until it clears: with 503
+// when requests fail for it, with 200 when only a part that most can do without is affected.
 #pragma once
 
 #include "base/clock.h"
@@ -21,18 +22,23 @@ class Health {
     void serving();
     void stopping();
 
+    enum class Impact : std::uint8_t { outage, partial };
     // `message` empties the issue when nullopt. `since` is kept while the issue lasts.
-    void report(std::string_view subsystem, std::optional<std::string> message);
+    void report(std::string_view subsystem, std::optional<std::string> message,
+                Impact impact = Impact::outage);
 
     struct Issue {
         std::string subsystem;
         UnixMillis since;
         std::string message;
+        Impact impact;
     };
     [[nodiscard]] Phase phase() const { return phase_; }
     [[nodiscard]] const std::string& current_step() const { return step_; }
     [[nodiscard]] std::vector<Issue> issues() const;
     [[nodiscard]] bool healthy() const { return phase_ == Phase::serving && issues_.empty(); }
+    // Requests can be served, if perhaps not every kind.
+    [[nodiscard]] bool usable() const;
     [[nodiscard]] std::int64_t uptime_seconds() const;
 
     // The body of /health: {"status":"ok",...} and its HTTP status, 200 or 503. `extra` is a list

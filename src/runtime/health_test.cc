@@ -33,6 +33,27 @@ TEST(Health, DegradesAndRecovers) {
     EXPECT_EQ(health.readiness().http_status, 200);
 }
 
+TEST(Health, StaysUsableWhileOnlyAPartIsAffected) {
+    const ManualClock clock(1000);
+    Health health(clock);
+    health.report("log", "signs nothing", Health::Impact::partial);
+    EXPECT_EQ(health.answer("").http_status, 503) << "not while starting";
+    health.serving();
+    EXPECT_FALSE(health.healthy());
+    EXPECT_EQ(health.answer("").http_status, 200);
+    EXPECT_EQ(health.answer("").body,
+              R"({"status":"degraded","issues":[{"subsystem":"log","since":1000,)"
+              R"("message":"signs nothing"}],"uptimeSeconds":0})");
+    EXPECT_EQ(health.readiness().http_status, 200);
+    health.report("storage", "unreachable");
+    EXPECT_EQ(health.answer("").http_status, 503);
+    EXPECT_EQ(health.readiness().http_status, 503);
+    health.report("storage", std::nullopt);
+    EXPECT_EQ(health.readiness().http_status, 200);
+    health.report("log", "worse", Health::Impact::outage);
+    EXPECT_EQ(health.readiness().http_status, 503);
+}
+
 TEST(Health, IsNotReadyWhileStopping) {
     const ManualClock clock;
     Health health(clock);

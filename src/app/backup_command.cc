@@ -11,11 +11,20 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <cstdio>
+#include <thread>
+#include <variant>
+
 namespace nave::app {
 namespace {
 
 // Copying takes as long as it takes; the deadline is there for requests.
 constexpr std::chrono::hours kCopyDeadline{24};
+
+// How long a restore waits for a server that is about to be gone.
+constexpr std::chrono::seconds kReleaseWait{5};
+constexpr std::chrono::milliseconds kReleasePoll{100};
 
 storage::Options copy_options(const Settings& settings) {
     storage::Options options = storage_options(settings);
@@ -69,6 +78,24 @@ Task<Result<storage::BackupReport>> migrate_and_restore(storage::Database& datab
     co_return co_await storage::restore(database, file, contents_of(chosen), std::move(hook));
 }
 
+// PostgreSQL notices only a moment after a server has ended that its sessions are gone.
+Result<storage::InstanceLock> lock_alone(const storage::Address& address) {
+    const auto deadline = std::chrono::steady_clock::now() + kReleaseWait;
+    for (bool told = false;; told = true) {
+        auto lock = storage::InstanceLock::exclusive(address);
+        if (lock || lock.error().id != "storage.in_use" ||
+            !std::holds_alternative<storage::PostgresAddress>(address) ||
+            std::chrono::steady_clock::now() >= deadline) {
+            return lock;
+        }
+        if (!told) {
+            fmt::print(stderr, "nave: a server still holds the database; waiting up to {} s\n",
+                       kReleaseWait.count());
+        }
+        std::this_thread::sleep_for(kReleasePoll);
+    }
+}
+
 }  // namespace
 
 int backup_command(const Settings& settings, const Chosen& chosen, const std::string& file) {
@@ -101,7 +128,7 @@ int restore_command(const Settings& settings, const Chosen& chosen, const std::s
     if (const auto one = require_one_database(settings, chosen); !one) {
         return complain(one.error(), kExitUsage);
     }
-    const auto lock = storage::InstanceLock::exclusive(chosen.front()->storage(settings));
+    const auto lock = lock_alone(chosen.front()->storage(settings));
     if (!lock) {
         return complain(lock.error(), kExitFailed);
     }

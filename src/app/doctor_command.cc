@@ -1,6 +1,7 @@
 // `nave doctor`: looks at what usually goes wrong and says what to do about each finding.
 #include "app/blocking.h"
 #include "app/commands.h"
+#include "app/descriptors.h"
 #include "app/exit_codes.h"
 #include "app/process_settings.h"
 #include "app/server_process.h"
@@ -14,7 +15,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -86,16 +86,16 @@ void check_clock(Report& report) {
                sane ? "" : "set the clock: signatures are accepted only near the right time");
 }
 
-void check_limits(Report& report, const Settings& settings) {
-    rlimit files{};
-    ::getrlimit(RLIMIT_NOFILE, &files);
-    const auto wanted = static_cast<rlim_t>(settings.integer("NAVE_MAX_CONNECTIONS")) + 64;
-    report.add(files.rlim_cur < wanted ? Level::warning : Level::fine, "files",
-               fmt::format("{} open files allowed, {} needed for NAVE_MAX_CONNECTIONS",
-                           files.rlim_cur, wanted),
-               files.rlim_cur < wanted ? "raise the limit (ulimit -n, LimitNOFILE=) or lower "
-                                         "NAVE_MAX_CONNECTIONS"
-                                       : "");
+void check_limits(Report& report, const Settings& settings, const Chosen& chosen) {
+    const std::size_t allowed = raise_descriptor_limit();
+    const std::size_t wanted = static_cast<std::size_t>(settings.integer("NAVE_MAX_CONNECTIONS")) +
+                               reserved_descriptors(settings, chosen.size());
+    report.add(
+        allowed < wanted ? Level::warning : Level::fine, "files",
+        fmt::format("{} open files allowed, {} needed for NAVE_MAX_CONNECTIONS", allowed, wanted),
+        allowed < wanted ? "raise the hard limit (ulimit -Hn, LimitNOFILE=) or lower "
+                           "NAVE_MAX_CONNECTIONS"
+                         : "");
 }
 
 void check_port(Report& report, const Settings& settings, const Chosen& chosen, Loop& loop,
@@ -139,6 +139,18 @@ void check_database_clock(Report& report, Loop& loop, storage::Database& databas
                close ? "" : "synchronise both machines (NTP)");
 }
 
+void check_service(Report& report, const Settings& settings, const ServiceEntry& service,
+                   Loop& loop, storage::Database& database) {
+    const auto trouble = run_blocking(loop, service.examine(settings, database));
+    if (!trouble) {
+        report.add(Level::problem, service.name, trouble.error().message);
+    } else if (*trouble) {
+        report.add(Level::problem, service.name, **trouble, "see docs/operations.md, Restoring");
+    } else {
+        report.add(Level::fine, service.name, "its data and key files agree");
+    }
+}
+
 void check_storage(Report& report, const Settings& settings, const Chosen& chosen, Loop& loop,
                    Logger& logger) {
     storage::Options options = storage_options(settings);
@@ -166,6 +178,9 @@ void check_storage(Report& report, const Settings& settings, const Chosen& chose
                        fmt::format("{}: {}, {} migration(s) pending", service->name,
                                    database.describe(), pending->size()));
         }
+        if (pending && pending->empty()) {
+            check_service(report, settings, *service, loop, database);
+        }
         if (database.dialect() == storage::Dialect::postgres) {
             check_database_clock(report, loop, database);
         }
@@ -182,7 +197,7 @@ int doctor_command(const Settings& settings, const Chosen& chosen) {
     report.add(Level::fine, "settings", "all valid");
     check_data_dir(report, settings);
     check_clock(report);
-    check_limits(report, settings);
+    check_limits(report, settings, chosen);
     check_storage(report, settings, chosen, loop, logger);
     check_port(report, settings, chosen, loop, logger);
     return report.problems() == 0 ? kExitOk : kExitFailed;

@@ -19,6 +19,7 @@
 #include "storage/open.h"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -60,6 +61,10 @@ struct ServiceEntry {
     // form.
     net::ErrorRenderer render_error;
     Task<Result<RunningService>> (*make)(const Surroundings& around, storage::Database& database);
+    // What beyond settings and storage a start would complain of, for `nave doctor`; changes
+    // nothing.
+    Task<Result<std::optional<std::string>>> (*examine)(const Settings& settings,
+                                                        storage::Database& database);
     // Makes restored rows safe, inside the restore's transaction.
     Result<void> (*after_restore)(storage::Transaction& tx, UnixMillis now);
 };

@@ -8,6 +8,7 @@
 #include "prekeys/migrations.h"
 #include "prekeys/module.h"
 #include "prekeys/store.h"
+#include "prekeys/transparency.h"
 
 #include <algorithm>
 
@@ -51,6 +52,12 @@ Task<Result<RunningService>> make_prekeys(const Surroundings& around, storage::D
     co_return running;
 }
 
+Task<Result<std::optional<std::string>>> examine_prekeys(const Settings& settings,
+                                                         storage::Database& database) {
+    return prekeys::Transparency::examine(
+        prekeys::read_transparency_files(settings, settings.text("NAVE_DATA_DIR")), database);
+}
+
 const ServiceEntry kServices[] = {
     {.name = "prekeys",
      .title = "directory of end-to-end-encryption prekeys",
@@ -65,6 +72,7 @@ const ServiceEntry kServices[] = {
      .tables = prekeys::kTables,
      .render_error = &prekeys::render_error,
      .make = &make_prekeys,
+     .examine = &examine_prekeys,
      .after_restore = &prekeys::Store::after_restore},
 };
 

@@ -77,6 +77,7 @@ struct PrekeysModule::Parts {
     api::Context context;
     net::Router router;
     TaskGroup tasks;
+    std::optional<std::string> transparency_trouble;  // as last logged
 
     Parts(std::unique_ptr<Deps> given_in, std::unique_ptr<Watchers> watchers_in,
           std::unique_ptr<Transparency> transparency_in)
@@ -158,31 +159,49 @@ struct PrekeysModule::Parts {
     // Signs the tree soon after it grew, so that fetchers rarely wait for a signature.
     Task<void> sign_checkpoints() {
         for (;;) {
-            if (!transparency->trouble()) {
+            if (!transparency->refuses()) {
                 const auto tree = co_await transparency->latest();
                 if (!tree) {
                     deps.logger.failure(LogLevel::debug, "no checkpoint this time", tree.error());
                 }
             }
+            report_transparency();
             co_await deps.loop.sleep(kCheckpoint);
         }
+    }
+
+    // Keys go out all the same, so it is no outage; what exactly is wrong is for operators.
+    void report_transparency() {
+        const auto& trouble = transparency->trouble();
+        deps.health.report(
+            "prekeys.transparency",
+            trouble ? std::optional<std::string>("Key transparency signs nothing.") : std::nullopt,
+            Health::Impact::partial);
+        if (trouble && !transparency->refuses() && transparency_trouble != trouble) {
+            deps.logger.warn("key transparency signs nothing", {{"why", *trouble}});
+        } else if (!trouble && transparency_trouble) {
+            deps.logger.info("key transparency signs again");
+        }
+        transparency_trouble = trouble;
     }
 
     Task<void> refresh_snapshot() {
         for (;;) {
             const SteadyTime before = deps.clock.steady();
-            DirectorySnapshot snapshot;
-            const auto totals = co_await store.totals(deps.config.low_threshold);
-            const auto lowest = co_await store.lowest_stock(kLowStockShown);
-            if (totals && lowest) {
-                snapshot.totals = *totals;
-                snapshot.low_stock = *lowest;
-                metrics.set_totals(*totals);
-                observer.set_snapshot(std::move(snapshot));
-            }
+            co_await take_snapshot();
             const auto took =
                 std::chrono::duration_cast<std::chrono::milliseconds>(deps.clock.steady() - before);
             co_await deps.loop.sleep(std::max(kSnapshotMin, took * kSnapshotShare));
+        }
+    }
+
+    Task<void> take_snapshot() {
+        const auto totals = co_await store.totals(deps.config.low_threshold);
+        const auto lowest = co_await store.lowest_stock(kLowStockShown);
+        if (totals && lowest) {
+            DirectorySnapshot snapshot{*totals, *lowest};
+            metrics.set_totals(*totals);
+            observer.set_snapshot(std::move(snapshot));
         }
     }
 };
@@ -207,6 +226,8 @@ Task<Result<std::unique_ptr<PrekeysModule>>> PrekeysModule::create(Deps deps) {
     }
     auto parts =
         std::make_unique<Parts>(std::move(given), std::move(watchers), std::move(transparency));
+    // Before anyone looks: a directory that seems empty after a restart alarms people.
+    co_await parts->take_snapshot();
     co_return std::unique_ptr<PrekeysModule>(new PrekeysModule(std::move(parts)));
 }
 

@@ -19,6 +19,8 @@ namespace {
 using storage::Transaction;
 
 constexpr std::size_t kSeedSize = 32;
+// A checkpoint that is not kept is shown to nobody.
+constexpr const char* kCannotKeep = "prekeys.kt_checkpoint_file";
 
 std::unexpected<Error> bad_key(const std::filesystem::path& path, std::string_view why) {
     return fail(Code::invalid, "prekeys.kt_key",
@@ -30,31 +32,23 @@ ByteArray<32> derive(ByteView seed, std::string_view purpose) {
     return crypto::hmac_sha256(seed, as_bytes(purpose));
 }
 
+Result<Bytes> parse_seed(const std::filesystem::path& path, std::string_view text) {
+    auto seed = hex_decode(trim(text));
+    if (!seed || seed->size() != kSeedSize) {
+        return bad_key(path, "must hold 64 hexadecimal digits");
+    }
+    return std::move(*seed);
+}
+
 Result<Bytes> read_or_make_seed(const std::filesystem::path& path, Entropy& entropy) {
     TRY(const auto existing, read_private_file(path));
     if (existing) {
-        auto seed = hex_decode(trim(*existing));
-        if (!seed || seed->size() != kSeedSize) {
-            return bad_key(path, "must hold 64 hexadecimal digits");
-        }
-        return std::move(*seed);
+        return parse_seed(path, *existing);
     }
     Bytes seed(kSeedSize);
     entropy.fill(seed);
     TRY_VOID(write_private_file(path, hex(seed) + "\n"));
     return seed;
-}
-
-struct TreeState {
-    std::uint64_t size = 0;
-    kt::Hash root{};
-};
-
-Result<TreeState> tree_state(Transaction& tx) {
-    TRY(sql::LogHead head, sql::log_head(tx));
-    TRY(const kt::Frontier frontier,
-        kt::Frontier::from_peaks(head.tree_size, std::move(head.peaks)));
-    return TreeState{frontier.size(), frontier.root()};
 }
 
 kt::ProvedLeaf proved(const sql::StoredLeaf& stored, const Address& address,
@@ -71,22 +65,43 @@ kt::ProvedLeaf proved(const sql::StoredLeaf& stored, const Address& address,
 
 }  // namespace
 
+Result<Transparency::Keys> Transparency::make_keys(const std::filesystem::path& file,
+                                                   ByteView seed) {
+    auto log_key = crypto::Ed25519SigningKey::from_seed(derive(seed, "nave-kt-log"));
+    auto vrf_key = crypto::VrfSecretKey::from_seed(derive(seed, "nave-kt-vrf"));
+    if (!log_key || !vrf_key) {
+        return bad_key(file, "does not yield keys");
+    }
+    return Keys{std::move(*log_key), std::move(*vrf_key)};
+}
+
+std::string Transparency::origin_of(const TransparencyFiles& files, const Keys& keys) {
+    if (!files.origin.empty()) {
+        return files.origin;
+    }
+    return fmt::format("nave-prekeys-{}",
+                       hex(ByteView(crypto::sha256(keys.log.public_key())).first(6)));
+}
+
+Result<Transparency::TreeState> Transparency::tree_state(Transaction& tx) {
+    TRY(sql::LogHead head, sql::log_head(tx));
+    TRY(const kt::Frontier frontier,
+        kt::Frontier::from_peaks(head.tree_size, std::move(head.peaks)));
+    return TreeState{frontier.size(), frontier.root()};
+}
+
 Result<std::unique_ptr<Transparency>> Transparency::create(TransparencyFiles files,
                                                            storage::Database& database,
                                                            WorkerPool& workers, const Clock& clock,
                                                            Entropy& entropy, EventSink& events,
                                                            Logger& logger) {
     TRY(const Bytes seed, read_or_make_seed(files.key, entropy));
-    auto log_key = crypto::Ed25519SigningKey::from_seed(derive(seed, "nave-kt-log"));
-    auto vrf_key = crypto::VrfSecretKey::from_seed(derive(seed, "nave-kt-vrf"));
-    if (!log_key || !vrf_key) {
-        return bad_key(files.key, "does not yield keys");
-    }
+    TRY(Keys made, make_keys(files.key, seed));
     if (!files.origin.empty() && !kt::is_note_key_name(files.origin)) {
         return fail(Code::invalid, "prekeys.kt_origin",
                     "SHADE_KT_ORIGIN must be a name without spaces or plus signs");
     }
-    auto keys = std::make_shared<const Keys>(std::move(*log_key), std::move(*vrf_key));
+    auto keys = std::make_shared<const Keys>(std::move(made));
     return std::unique_ptr<Transparency>(new Transparency(
         std::move(files), std::move(keys), database, workers, clock, events, logger));
 }
@@ -102,7 +117,10 @@ class Transparency::CheckpointFile {
         if (kept_ && *kept_ >= size) {
             return ok();
         }
-        TRY_VOID(write_private_file(path_, note));
+        if (const auto written = write_private_file(path_, note); !written) {
+            return fail(Code::unavailable, kCannotKeep,
+                        "the signed checkpoint cannot be kept: " + written.error().message);
+        }
         kept_ = size;
         return ok();
     }
@@ -119,10 +137,7 @@ Transparency::Transparency(TransparencyFiles files, std::shared_ptr<const Keys> 
     : files_(std::move(files)),
       checkpoint_file_(std::make_shared<CheckpointFile>(files_.checkpoint)),
       keys_(std::move(keys)),
-      origin_(files_.origin.empty()
-                  ? fmt::format("nave-prekeys-{}",
-                                hex(ByteView(crypto::sha256(keys_->log.public_key())).first(6)))
-                  : files_.origin),
+      origin_(origin_of(files_, *keys_)),
       database_(database),
       workers_(workers),
       clock_(clock),
@@ -130,13 +145,74 @@ Transparency::Transparency(TransparencyFiles files, std::shared_ptr<const Keys> 
       logger_(logger) {}
 
 std::string Transparency::vkey() const {
-    return kt::NoteKey{origin_, kt::NoteKeyType::ed25519, keys_->log.public_key()}.vkey();
+    return own_key().vkey();
 }
 
 std::function<kt::AddressIndex(const Address&)> Transparency::indexer() const {
     return [keys = keys_](const Address& address) {
         return kt::address_index(keys->vrf.output(as_bytes(address.text())));
     };
+}
+
+kt::NoteKey Transparency::own_key() const {
+    return {origin_, kt::NoteKeyType::ed25519, keys_->log.public_key()};
+}
+
+Task<Result<std::optional<std::string>>> Transparency::compare(std::filesystem::path file,
+                                                               kt::NoteKey own, TreeState tree,
+                                                               storage::Database& database) {
+    CO_TRY(const auto kept, read_private_file(file));
+    if (!kept) {
+        co_return std::nullopt;
+    }
+    const auto checkpoint = kt::open_checkpoint(*kept, own);
+    if (!checkpoint) {
+        co_return fmt::format("{} is not a checkpoint of this log", file.string());
+    }
+    if (checkpoint->size > tree.size) {
+        co_return fmt::format(
+            "the database holds {} log entries, but {} were signed; an older "
+            "state was restored",
+            tree.size, checkpoint->size);
+    }
+    // A restored log that grew again differs below the size that was signed.
+    auto read_root = [size = checkpoint->size](Transaction& tx) -> Result<kt::Hash> {
+        TRY(const kt::Frontier frontier, kt::Frontier::load(size, sql::node_reader(tx)));
+        return frontier.root();
+    };
+    CO_TRY(const kt::Hash root, co_await database.read(std::move(read_root)));
+    if (root != checkpoint->root) {
+        co_return "the database's log differs from the one that was signed";
+    }
+    co_return std::nullopt;
+}
+
+Task<Result<std::optional<std::string>>> Transparency::examine(TransparencyFiles files,
+                                                               storage::Database& database) {
+    struct Stored {
+        std::optional<Bytes> log_key;
+        TreeState tree;
+    };
+    auto read = [](Transaction& tx) -> Result<Stored> {
+        TRY(const sql::LogHead head, sql::log_head(tx));
+        TRY(const TreeState tree, tree_state(tx));
+        return Stored{head.log_key, tree};
+    };
+    CO_TRY(const Stored stored, co_await database.read(std::move(read)));
+    CO_TRY(const auto text, read_private_file(files.key));
+    if (!text && stored.log_key) {
+        co_return fmt::format("the log was signed, but its key {} is missing", files.key.string());
+    }
+    if (!text) {
+        co_return std::nullopt;
+    }
+    CO_TRY(const Bytes seed, parse_seed(files.key, *text));
+    CO_TRY(const Keys keys, make_keys(files.key, seed));
+    if (stored.log_key && !equal(*stored.log_key, keys.log.public_key())) {
+        co_return fmt::format("the log was signed by another key than {}", files.key.string());
+    }
+    kt::NoteKey own{origin_of(files, keys), kt::NoteKeyType::ed25519, keys.log.public_key()};
+    co_return co_await compare(files.checkpoint, std::move(own), stored.tree, database);
 }
 
 Task<Result<void>> Transparency::open() {
@@ -154,49 +230,41 @@ Task<Result<void>> Transparency::open() {
         return tree_state(tx);
     };
     CO_TRY(const TreeState tree, co_await database_.write(std::move(claim_log)));
-    CO_TRY(const auto kept, read_private_file(files_.checkpoint));
-    if (!kept) {
-        co_return ok();
-    }
-    const kt::NoteKey own{origin_, kt::NoteKeyType::ed25519, keys_->log.public_key()};
-    const auto checkpoint = kt::open_checkpoint(*kept, own);
-    if (!checkpoint) {
-        trouble_ = fmt::format("{} is not a checkpoint of this log", files_.checkpoint.string());
-    } else if (checkpoint->size > tree.size) {
-        trouble_ = fmt::format(
-            "the database holds {} log entries, but {} were signed; an older "
-            "state was restored",
-            tree.size, checkpoint->size);
-    } else {
-        // A restored log that grew again differs below the size that was signed.
-        auto read_root = [size = checkpoint->size](Transaction& tx) -> Result<kt::Hash> {
-            TRY(const kt::Frontier frontier, kt::Frontier::load(size, sql::node_reader(tx)));
-            return frontier.root();
-        };
-        CO_TRY(const kt::Hash root, co_await database_.read(std::move(read_root)));
-        if (root != checkpoint->root) {
-            trouble_ = "the database's log differs from the one that was signed";
-        }
-    }
-    if (trouble_) {
+    CO_TRY(refusal_, co_await compare(files_.checkpoint, own_key(), tree, database_));
+    if (refusal_) {
         logger_.warn("key transparency signs nothing",
-                     {{"why", *trouble_}, {"see", "docs/operations.md, Restoring"}});
+                     {{"why", *refusal_}, {"see", "docs/operations.md, Restoring"}});
     }
     co_return ok();
 }
 
 Task<Result<SignedTree>> Transparency::latest() {
-    if (trouble_) {
-        co_return errors::storage("Key transparency is out of service: " + *trouble_);
+    if (refusal_) {
+        co_return errors::storage("Key transparency is out of service: " + *refusal_);
     }
+    const std::uint64_t signed_before = last_ ? last_->size : 0;
     auto read = [](Transaction& tx) { return tree_state(tx); };
     CO_TRY(const TreeState tree, co_await database_.read(std::move(read)));
-    if (last_ && last_->size == tree.size) {
-        co_return *last_;
-    }
-    if (last_ && last_->size > tree.size) {
+    if (tree.size < signed_before) {
+        failure_ = fmt::format("the database holds {} log entries, but {} were signed", tree.size,
+                               signed_before);
         co_return errors::storage("The stored log is behind what was signed.");
     }
+    if (last_ && last_->size >= tree.size) {
+        // Larger: another call signed a newer tree while this one was reading.
+        failure_.reset();
+        co_return *last_;
+    }
+    auto made = co_await sign(tree);
+    if (made) {
+        failure_.reset();
+    } else if (made.error().id == kCannotKeep) {
+        failure_ = made.error().message;
+    }
+    co_return made;
+}
+
+Task<Result<SignedTree>> Transparency::sign(TreeState tree) {
     SignedTree made;
     made.size = tree.size;
     made.signed_at = clock_.now();
@@ -258,8 +326,13 @@ Task<Result<std::string>> Transparency::history(Address address,
     co_return co_await workers_.run(std::move(prove));
 }
 
-Task<Result<std::string>> Transparency::bundle_member(Address address) {
-    CO_TRY(const SignedTree tree, co_await latest());
+Task<Result<std::string>> Transparency::bundle_member(Address address,
+                                                      std::optional<SignedTree> otherwise) {
+    auto newest = co_await latest();
+    if (!newest && !otherwise) {
+        co_return std::unexpected(std::move(newest).error());
+    }
+    const SignedTree tree = newest ? std::move(*newest) : std::move(*otherwise);
     auto read = [address, size = tree.size](Transaction& tx) -> Result<kt::BundleProof> {
         TRY(const auto leaves, sql::leaves_of(tx, address, size));
         if (leaves.empty() || !leaves.back().salt) {

@@ -49,23 +49,37 @@ class Transparency {
         TransparencyFiles files, storage::Database& database, WorkerPool& workers,
         const Clock& clock, Entropy& entropy, EventSink& events, Logger& logger);
 
+    // What open() would find wrong with files and database; changes neither. For `nave doctor`.
+    static Task<Result<std::optional<std::string>>> examine(TransparencyFiles files,
+                                                            storage::Database& database);
+
     // Computes an address's index; slow, so for the worker pool, where it may outlive this object.
     [[nodiscard]] std::function<kt::AddressIndex(const Address&)> indexer() const;
 
     // Checks the database against key and checkpoint file; signing stays off when they disagree.
     Task<Result<void>> open();
-    // Why nothing is signed, or nothing.
-    [[nodiscard]] const std::optional<std::string>& trouble() const { return trouble_; }
+    // Why nothing is signed, or nothing; for operators. What open() found lasts until a restart,
+    // what latest() met until it succeeds.
+    [[nodiscard]] const std::optional<std::string>& trouble() const {
+        return refusal_ ? refusal_ : failure_;
+    }
+    // Trying again is of no use.
+    [[nodiscard]] bool refuses() const { return refusal_.has_value(); }
 
-    // A signed tree that covers every committed leaf. Errors SHADE_STORAGE while trouble().
+    // A signed tree that covers every leaf committed before the call. Errors SHADE_STORAGE while it
+    // refuses, or the database holds less than was signed.
     Task<Result<SignedTree>> latest();
     [[nodiscard]] const std::optional<SignedTree>& last_signed() const { return last_; }
 
     // JSON texts. Errors SHADE_NOT_FOUND for an address the log does not know, SHADE_VALIDATION for
     // `since` above the tree.
     Task<Result<std::string>> history(Address address, std::optional<std::uint64_t> since);
-    // The "kt" member of a bundle.
-    Task<Result<std::string>> bundle_member(Address address);
+    // The "kt" member of a bundle. `otherwise` is a tree signed before: used when no newer one can
+    // be had, so that a failing disk costs nobody a one-time key that was handed out meanwhile.
+    Task<Result<std::string>> bundle_member(Address address, std::optional<SignedTree> otherwise);
+    Task<Result<std::string>> bundle_member(Address address) {
+        return bundle_member(std::move(address), std::nullopt);
+    }
     Task<Result<Bytes>> tile(kt::TilePath path);
 
     [[nodiscard]] const std::string& origin() const { return origin_; }
@@ -78,7 +92,19 @@ class Transparency {
         crypto::Ed25519SigningKey log;
         crypto::VrfSecretKey vrf;
     };
+    struct TreeState {
+        std::uint64_t size = 0;
+        kt::Hash root{};
+    };
     class CheckpointFile;
+    [[nodiscard]] static Result<Keys> make_keys(const std::filesystem::path& file, ByteView seed);
+    [[nodiscard]] static std::string origin_of(const TransparencyFiles& files, const Keys& keys);
+    [[nodiscard]] kt::NoteKey own_key() const;
+    // How the database contradicts the checkpoint that was kept, if it does.
+    static Task<Result<std::optional<std::string>>> compare(std::filesystem::path file,
+                                                            kt::NoteKey own, TreeState tree,
+                                                            storage::Database& database);
+    [[nodiscard]] static Result<TreeState> tree_state(storage::Transaction& tx);
     Transparency(TransparencyFiles files, std::shared_ptr<const Keys> keys,
                  storage::Database& database, WorkerPool& workers, const Clock& clock,
                  EventSink& events, Logger& logger);
@@ -93,7 +119,9 @@ class Transparency {
     EventSink& events_;
     Logger& logger_;
     std::optional<SignedTree> last_;
-    std::optional<std::string> trouble_;
+    Task<Result<SignedTree>> sign(TreeState tree);
+    std::optional<std::string> refusal_;
+    std::optional<std::string> failure_;
 };
 
 }  // namespace nave::prekeys

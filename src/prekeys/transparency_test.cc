@@ -11,6 +11,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <utility>
 
 namespace nave::prekeys {
 namespace {
@@ -120,6 +122,120 @@ Task<Result<SignedTree>> grow_and_sign(Store& store, std::vector<TestDevice> dev
         tree = co_await signer.latest();
     }
     co_return tree;
+}
+
+// A database whose next read comes back late: after all that `meanwhile` does.
+class LateDatabase final : public storage::Database {
+  public:
+    explicit LateDatabase(storage::Database& inner) : inner_(inner) {}
+    std::function<Task<void>()> meanwhile;
+
+    [[nodiscard]] storage::Dialect dialect() const override { return inner_.dialect(); }
+    [[nodiscard]] std::optional<std::string> trouble() const override { return inner_.trouble(); }
+    [[nodiscard]] storage::DatabaseStats stats() const override { return inner_.stats(); }
+    [[nodiscard]] std::string describe() const override { return inner_.describe(); }
+    void close() override {}
+
+  protected:
+    Task<Result<void>> submit(Access access, std::shared_ptr<Job> job) override {
+        auto run = [job](storage::Transaction& tx) -> Result<bool> {
+            TRY_VOID(job->execute(tx));
+            return true;
+        };
+        if (access == Access::write) {
+            CO_TRY_VOID(co_await inner_.write(std::move(run)));
+            co_return ok();
+        }
+        CO_TRY_VOID(co_await inner_.read(std::move(run)));
+        if (const auto first = std::exchange(meanwhile, nullptr)) {
+            co_await first();
+        }
+        co_return ok();
+    }
+
+  private:
+    storage::Database& inner_;
+};
+
+TEST_F(TransparencyTest, AReadThatComesBackLateGetsTheNewerTree) {
+    LateDatabase late(db());
+    auto log = Transparency::create({directory_ / "kt.key", directory_ / "kt.note", ""}, late,
+                                    workers_, clock_, entropy_, events_, logger_)
+                   .value();
+    ASSERT_TRUE(run(log->open()));
+    grow(2);
+    std::uint64_t newer = 0;
+    const auto grow_meanwhile = [](Store& store, Transparency& signer,
+                                   std::uint64_t& size) -> Task<void> {
+        TestDevice device("late:1", Suite::x3dh_ed25519, 77);
+        auto upload = device.registration();
+        auto proof = device.accepted();
+        const auto made =
+            co_await store.enrol(std::move(upload), std::move(proof), kTestIndex, kTestNow, 1);
+        EXPECT_TRUE(made);
+        const auto tree = co_await signer.latest();
+        size = tree ? tree->size : 0;
+    };
+    late.meanwhile = [&] { return grow_meanwhile(store(), *log, newer); };
+    const auto tree = run(log->latest());
+    EXPECT_EQ(newer, 3U);
+    ASSERT_TRUE(tree) << tree.error().id;
+    EXPECT_EQ(tree->size, 3U);
+    EXPECT_FALSE(log->trouble());
+}
+
+// Trouble that comes while the server runs, and goes.
+TEST_F(TransparencyTest, ALogThatFallsBehindOrCannotBeKeptIsInTrouble) {
+    const auto log = opened();
+    grow(3);
+    ASSERT_TRUE(run(log->latest()));
+    EXPECT_FALSE(log->trouble());
+    script(
+        "create temp table kept_head as select * from shade_server_kt_head;"
+        "update shade_server_kt_head set tree_size = 0, peaks = x'';");
+    EXPECT_EQ(outcome_id(run(log->latest())), "SHADE_STORAGE");
+    ASSERT_TRUE(log->trouble());
+    EXPECT_TRUE(log->trouble()->contains("holds 0 log entries, but 3 were signed"));
+    EXPECT_FALSE(log->refuses()) << "it may catch up, as a replica does";
+    script(
+        "update shade_server_kt_head set tree_size = 3, "
+        "peaks = (select peaks from kept_head);");
+    EXPECT_TRUE(run(log->latest()));
+    EXPECT_FALSE(log->trouble());
+
+    grow(1);
+    std::filesystem::remove(directory_ / "kt.note");
+    std::filesystem::create_directory(directory_ / "kt.note");
+    EXPECT_FALSE(run(log->latest()));
+    ASSERT_TRUE(log->trouble());
+    EXPECT_TRUE(log->trouble()->contains("cannot be kept"));
+    EXPECT_EQ(log->last_signed()->size, 3U) << "shown to nobody";
+    std::filesystem::remove(directory_ / "kt.note");
+    EXPECT_EQ(run(log->latest())->size, 4U);
+    EXPECT_FALSE(log->trouble());
+}
+
+TEST_F(TransparencyTest, ExaminingFindsWhatAStartWould) {
+    const TransparencyFiles files{directory_ / "kt.key", directory_ / "kt.note", ""};
+    const auto found = [&] {
+        const auto trouble = run(Transparency::examine(files, db()));
+        return trouble ? trouble->value_or("nothing") : trouble.error().message;
+    };
+    EXPECT_EQ(found(), "nothing") << "before the first start";
+    EXPECT_FALSE(std::filesystem::exists(files.key)) << "looking changes nothing";
+    grow(3);
+    ASSERT_TRUE(run(opened()->latest()));
+    EXPECT_EQ(found(), "nothing");
+    script("update shade_server_kt_head set tree_size = 0, peaks = x''");
+    EXPECT_TRUE(found().contains("holds 0 log entries, but 3 were signed"));
+    ASSERT_TRUE(write_private_file(files.checkpoint, "something else\n"));
+    EXPECT_TRUE(found().contains("is not a checkpoint of this log"));
+    ASSERT_TRUE(write_private_file(files.key, hex(Bytes(32)) + "\n"));
+    EXPECT_TRUE(found().contains("signed by another key"));
+    ASSERT_TRUE(write_private_file(files.key, "no seed"));
+    EXPECT_TRUE(found().contains("64 hexadecimal digits"));
+    std::filesystem::remove(files.key);
+    EXPECT_TRUE(found().contains("is missing"));
 }
 
 // The file must never fall behind what somebody was shown.

@@ -506,7 +506,7 @@ function addService(add, log) {
             lastPurged: 0,
             dryRun: false,
         },
-        keyTransparency: { treeSize: 8, checkpointAt: at(-5) },
+        keyTransparency: { treeSize: 8, checkpointAt: at(-5), trouble: null },
         history: {
             stepMs: 5000,
             end: at(0),

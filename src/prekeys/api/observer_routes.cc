@@ -41,10 +41,20 @@ std::string cleanup_json(const Context& context) {
 
 std::string transparency_json(const Context& context) {
     const auto& tree = context.transparency.last_signed();
-    if (!tree) {
+    const auto& trouble = context.transparency.trouble();
+    if (!tree && !trouble) {
         return "null";
     }
-    return fmt::format(R"({{"treeSize":{},"checkpointAt":{}}})", tree->size, tree->signed_at);
+    std::string out =
+        fmt::format(R"({{"treeSize":{},"checkpointAt":{},"trouble":)", tree ? tree->size : 0,
+                    tree ? fmt::format("{}", tree->signed_at) : "null");
+    if (trouble) {
+        json::append_quoted(out, *trouble);
+    } else {
+        out.append("null");
+    }
+    out.push_back('}');
+    return out;
 }
 
 net::Response state(Context& context, const net::Request& request) {

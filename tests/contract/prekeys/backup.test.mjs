@@ -1,15 +1,25 @@
 // Backup and restore. A restored database has forgotten which keys went out since, so all one-time
 // keys are burnt and clients are told by restoreEpoch.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { Device, kSuites } from '../../support/client.mjs';
 import { expectError, expectOutcome } from '../../support/expect.mjs';
 import { openCheckpoint, verifyHistory } from '../../support/transparency.mjs';
-import { runCommand, runWhenFree, temporaryDirectory } from '../../support/server.mjs';
+import {
+    binary,
+    cleanEnvironment,
+    runCommand,
+    runWhenFree,
+    temporaryDirectory,
+} from '../../support/server.mjs';
 import { kDatabasePassword } from '../../support/postgres.mjs';
-import { Backend, onEachStore, stores } from '../../support/stores.mjs';
+import { Backend, kUnlimited, onEachStore, stores } from '../../support/stores.mjs';
+
+const kObserverToken = 'observer-token-of-the-backup-tests';
 
 onEachStore('backup and restore', (context) => {
     const run = (command, file) =>
@@ -127,6 +137,24 @@ onEachStore('backup and restore', (context) => {
             return;
         }
         expectError(after, 503, 'SHADE_STORAGE');
+        // Operators see it wherever they look, and no load balancer takes the node out.
+        const health = expectOutcome(await context.api.request('GET', '/health'), 200);
+        assert.equal(health.status, 'degraded');
+        assert.deepEqual(
+            health.issues.map(({ subsystem }) => subsystem),
+            ['prekeys.transparency'],
+        );
+        expectOutcome(await context.api.request('GET', '/ready'), 200);
+        const state = await context.api.request('GET', '/shade-observer/api/state', {
+            headers: { Authorization: `Bearer ${kObserverToken}` },
+        });
+        const { keyTransparency, totals } = expectOutcome(state, 200);
+        assert.match(keyTransparency.trouble, /an older state was restored/);
+        assert.ok(totals.identities > 0, 'figures are there from the start');
+        const doctor = await runCommand(['doctor', '--data-dir', context.server.dataDir], {
+            env: context.server.env,
+        });
+        assert.match(doctor.stdout, /FAIL {2}prekeys .*an older state was restored/);
         // People can still be reached, and nobody pays with a one-time key for a missing proof.
         expectOutcome(
             await context.api.replenish(device, {
@@ -143,6 +171,26 @@ onEachStore('backup and restore', (context) => {
             asked.status === 200 ? 3 : 4,
             `${asked.outcome} used up a key`,
         );
+    });
+
+    test('a restore waits for a server that is stopping', async () => {
+        if (context.backend.store !== 'postgres') {
+            return; // a file's lock goes with the process
+        }
+        const file = path.join(directory, 'stopping.db');
+        assert.equal((await run('backup', file)).code, 0);
+        const restore = spawn(
+            binary(),
+            ['restore', file, 'prekeys', '--data-dir', context.server.dataDir],
+            { env: cleanEnvironment(context.server.env), stdio: ['ignore', 'ignore', 'pipe'] },
+        );
+        const ended = once(restore, 'exit');
+        const [said] = await once(restore.stderr.setEncoding('utf8'), 'data');
+        assert.match(said, /waiting/);
+        await context.server.stop();
+        assert.deepEqual(await ended, [0, null]);
+        await context.server.launch();
+        context.backend.connect();
     });
 
     test('a running server is not restored over', async () => {
@@ -200,7 +248,7 @@ onEachStore('backup and restore', (context) => {
         assert.ok((await load) > 0);
         fs.rmSync(directory, { recursive: true, force: true });
     });
-});
+}, { env: { ...kUnlimited, SHADE_OBSERVER_TOKEN: kObserverToken } });
 
 const bothStores = ['sqlite', 'postgres'].every((store) => stores().includes(store));
 describe('backups move between stores', { skip: !bothStores && 'needs both stores' }, () => {

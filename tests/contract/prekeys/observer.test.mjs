@@ -137,7 +137,7 @@ onEachStore(
             const thief = new Device({ address: device.address });
             expectError(await context.api.register(thief), 409, 'SHADE_IDENTITY_CONFLICT');
             await next('identity_conflict');
-            const json = device.seal({ address: device.address });
+            const json = device.seal({ address: device.address, oneTimePreKeys: [] });
             const replay = () => context.api.request('POST', '/v1/keys/replenish', { json });
             expectOutcome(await replay(), 200);
             expectError(await replay(), 409, 'SHADE_REPLAY');

@@ -75,6 +75,17 @@ describe('alertsOf', () => {
         expect(ids({ cleanup: { ...cleanup, lastRunAt: null }, startedAt })).toEqual(['cleanup']);
     });
 
+    it('warns when key transparency is in trouble, and says why', () => {
+        const keyTransparency = { treeSize: 3, checkpointAt: null, trouble: 'an older state' };
+        const found = alerts({ keyTransparency });
+        expect(found.map((alert) => alert.id)).toEqual(['transparency']);
+        expect(found[0]).toMatchObject({ severity: 'warning' });
+        expect(found[0]?.detail).toContain('an older state');
+        expect(ids({ keyTransparency: { ...keyTransparency, checkpointAt: sampleNow } })).toEqual([
+            'transparency',
+        ]);
+    });
+
     it('warns when the transparency log has leaves but no checkpoint', () => {
         expect(ids({ keyTransparency: { treeSize: 3, checkpointAt: null } })).toEqual([
             'checkpoint',

@@ -163,7 +163,16 @@ function upkeepAlerts({ state }: Model, now: number): Alert[] {
                 `, and should every ${plural(cleanup.intervalHours, 'hour', 'hours')}. See the server's log.`,
         });
     }
-    if (
+    if (keyTransparency !== null && keyTransparency.trouble !== null) {
+        alerts.push({
+            id: 'transparency',
+            severity: 'warning',
+            title: 'Key transparency signs nothing',
+            detail:
+                `The server reports: ${keyTransparency.trouble}. Bundles go out, but clients cannot verify ` +
+                'them against the log.',
+        });
+    } else if (
         keyTransparency !== null &&
         keyTransparency.treeSize > 0 &&
         keyTransparency.checkpointAt === null

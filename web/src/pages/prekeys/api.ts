@@ -62,6 +62,13 @@ export interface History {
     readonly series: Readonly<Record<SeriesName, readonly number[]>>;
 }
 
+export interface KeyTransparency {
+    treeSize: number;
+    checkpointAt: number | null;
+    // Why nothing is signed.
+    trouble: string | null;
+}
+
 export interface ObserverState {
     readonly version: string;
     readonly commit: string;
@@ -79,7 +86,7 @@ export interface ObserverState {
         lastPurged: number;
         dryRun: boolean;
     };
-    readonly keyTransparency: { treeSize: number; checkpointAt: number | null } | null;
+    readonly keyTransparency: KeyTransparency | null;
     readonly history: History;
     readonly observerClients: number;
     readonly lastEventId: number;
@@ -203,6 +210,8 @@ export class UnexpectedAnswer extends Error {
     override readonly name = 'UnexpectedAnswer';
 }
 
+const optionalText = (value: unknown) => (typeof value === 'string' ? value : null);
+
 export function parseState(value: unknown): ObserverState {
     const source = object(value);
     if (typeof source['bootId'] !== 'string' || typeof source['now'] !== 'number') {
@@ -223,7 +232,7 @@ export function parseState(value: unknown): ObserverState {
         storage: {
             kind: text(storage['kind'], 'unknown'),
             healthy: storage['healthy'] !== false,
-            trouble: typeof storage['trouble'] === 'string' ? storage['trouble'] : null,
+            trouble: optionalText(storage['trouble']),
         },
         totals: parseTotals(source['totals']),
         counters: parseCounters(source['counters']),
@@ -240,6 +249,7 @@ export function parseState(value: unknown): ObserverState {
                 ? {
                       treeSize: count(object(transparency)['treeSize']),
                       checkpointAt: time(object(transparency)['checkpointAt']),
+                      trouble: optionalText(object(transparency)['trouble']),
                   }
                 : null,
         history: parseHistory(source['history'], now),

@@ -58,7 +58,7 @@ describe('withEvents', () => {
         ).model;
         expect(state.counters.rateLimited).toMatchObject({ fetch: 4, brand_new: 1 });
         expect(state.counters.purged).toBe(5);
-        expect(state.keyTransparency).toEqual({ treeSize: 77, checkpointAt: sampleNow + 44 });
+        expect(state.keyTransparency).toEqual({ treeSize: 77, checkpointAt: sampleNow + 44, trouble: null });
     });
 
     it('shows what the state already contains without counting it again', () => {

@@ -7,6 +7,7 @@
 import type { SseEvent } from '../../live/sse_parser.ts';
 import {
     type Counters,
+    type KeyTransparency,
     type ObserverEvent,
     type ObserverState,
     type Totals,
@@ -146,7 +147,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 interface Draft {
     counters: Mutable<Counters> & { rateLimited: Record<string, number> };
     totals: Mutable<Totals>;
-    keyTransparency: { treeSize: number; checkpointAt: number | null } | null;
+    keyTransparency: KeyTransparency | null;
     history: MutableHistory;
 }
 
@@ -193,6 +194,7 @@ function apply(draft: Draft, event: ObserverEvent): void {
             draft.keyTransparency = {
                 treeSize: event.treeSize ?? draft.keyTransparency?.treeSize ?? 0,
                 checkpointAt: event.ts,
+                trouble: null,
             };
             break;
     }

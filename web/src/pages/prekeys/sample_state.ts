@@ -32,7 +32,7 @@ export function sampleState(change: Record<string, unknown> = {}): ObserverState
         },
         lowStock: [],
         cleanup: { staleDays: 30, intervalHours: 24, lastRunAt: sampleNow - 60_000, lastPurged: 0 },
-        keyTransparency: { treeSize: 12, checkpointAt: sampleNow - 1000 },
+        keyTransparency: { treeSize: 12, checkpointAt: sampleNow - 1000, trouble: null },
         history: {
             stepMs,
             end: sampleNow,

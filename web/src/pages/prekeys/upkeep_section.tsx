@@ -107,9 +107,11 @@ function TransparencyFacts({ state, now }: { state: ObserverState; now: number }
             <Fact
                 label="Last checkpoint"
                 value={ago(transparency.checkpointAt, now)}
-                {...(age !== null && age > day
-                    ? { detail: 'signed anew when the tree grows' }
-                    : {})}
+                {...(transparency.trouble !== null
+                    ? { detail: 'nothing is signed' }
+                    : age !== null && age > day
+                      ? { detail: 'signed anew when the tree grows' }
+                      : {})}
                 explanation="When the head of the tree was last signed."
                 testId="kt-age"
             />

@@ -1,5 +1,6 @@
 #include "app/server_process.h"
 
+#include "app/descriptors.h"
 #include "app/exit_codes.h"
 #include "app/front.h"
 #include "app/process_metrics.h"
@@ -98,11 +99,24 @@ class ServerProcess {
     Result<std::unique_ptr<net::HttpServer>> bind() {
         TRY(auto proxies, net::TrustedProxies::parse(settings_.text("SHADE_TRUSTED_PROXIES")));
         net::ServerLimits limits;
-        limits.connections_max =
-            static_cast<std::size_t>(settings_.integer("NAVE_MAX_CONNECTIONS"));
+        limits.connections_max = connections_max();
         return net::HttpServer::bind(loop_, clock_, entropy_, logger_,
                                      listen_address(options_, settings_), std::move(proxies),
                                      limits);
+    }
+
+    std::size_t connections_max() {
+        const auto wanted = static_cast<std::size_t>(settings_.integer("NAVE_MAX_CONNECTIONS"));
+        const std::size_t limit = raise_descriptor_limit();
+        const std::size_t fitting = connections_within(
+            limit, wanted, reserved_descriptors(settings_, options_.services.size()));
+        if (fitting < wanted) {
+            logger_.warn("fewer connections than set: the descriptor limit is low",
+                         {{"setting", "NAVE_MAX_CONNECTIONS"},
+                          {"connections", fitting},
+                          {"descriptors", limit}});
+        }
+        return fitting;
     }
 
     void wait_for_signals() {

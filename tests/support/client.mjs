@@ -107,7 +107,7 @@ export class Api {
     }
 
     replenish(device, { scheme, signedAt, sign, ...members } = {}) {
-        const body = { address: device.address, ...members };
+        const body = { address: device.address, oneTimePreKeys: [], ...members };
         return this.write(device, 'POST', '/v1/keys/replenish', body, { scheme, signedAt, sign });
     }
 

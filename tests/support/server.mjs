@@ -86,7 +86,8 @@ if (process.argv[1]?.endsWith('.test.mjs')) {
 }
 
 export class Server {
-    // `services` empty serves all. `env` holds the settings; `args` goes at the end of the command.
+    // `services` empty serves all. `env` holds the settings; `args` goes at the end of the command,
+    // `through` in front of it (a program that runs it, such as prlimit).
     static async start(options = {}) {
         const server = new Server(options);
         try {
@@ -98,10 +99,11 @@ export class Server {
         return server;
     }
 
-    constructor({ services = ['prekeys'], env = {}, args = [], dataDir, ready = true } = {}) {
+    constructor({ services = ['prekeys'], env = {}, args = [], dataDir, ready = true, through = [] } = {}) {
         this.services = services;
         this.env = env;
         this.args = args;
+        this.through = through;
         this.ownsDataDir = dataDir === undefined;
         this.dataDir = dataDir ?? temporaryDirectory('nave-data');
         this.waitForReady = ready;
@@ -117,7 +119,8 @@ export class Server {
         this.runStart = this.lines.length;
         const args = ['serve', ...this.services];
         args.push('--listen', '127.0.0.1:0', '--data-dir', this.dataDir, ...this.args);
-        this.child = spawn(binary(), args, {
+        const [program, ...rest] = [...this.through, binary(), ...args];
+        this.child = spawn(program, rest, {
             env: cleanEnvironment(this.env),
             stdio: ['ignore', 'pipe', 'pipe'],
         });

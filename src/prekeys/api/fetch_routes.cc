@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 namespace nave::prekeys::api {
 namespace {
 
@@ -50,22 +52,27 @@ std::string not_found_object(const net::Request& request) {
                         request.request_id);
 }
 
-// Asked before a claim: a proof that cannot be had must not cost a one-time key.
-Result<void> check_log(const Context& context, bool wanted) {
-    if (wanted && context.transparency.trouble()) {
-        return errors::storage("Key transparency is out of service: " +
-                               *context.transparency.trouble());
+// Had before a claim: a proof that cannot be given must not cost a one-time key.
+Task<Result<std::optional<SignedTree>>> sign_ahead(Context& context, bool wanted) {
+    if (!wanted) {
+        co_return std::nullopt;
     }
-    return ok();
+    auto tree = co_await context.transparency.latest();
+    if (!tree) {
+        co_return errors::storage("Key transparency is out of service; no key was consumed.",
+                                  tree.error().message + " " + tree.error().detail);
+    }
+    co_return std::move(*tree);
 }
 
 // The proof that the identity is in the transparency log, for callers who ask: it costs more than
 // the bundle itself.
-Task<Result<std::string>> kt_member(Context& context, const Address& address, bool wanted) {
+Task<Result<std::string>> kt_member(Context& context, const Address& address, bool wanted,
+                                    const std::optional<SignedTree>& otherwise) {
     if (!wanted) {
         co_return std::string("null");
     }
-    co_return co_await context.transparency.bundle_member(address);
+    co_return co_await context.transparency.bundle_member(address, otherwise);
 }
 
 Task<Result<net::Response>> fetch_bundle(Context& context, const net::Request& request) {
@@ -76,7 +83,7 @@ Task<Result<net::Response>> fetch_bundle(Context& context, const net::Request& r
     CO_TRY(auto proof, read_proof(request, nullptr, context.directory.config().audience));
     CO_TRY_VOID(check_access(context, request, proof));
     const bool wants_kt = request.query_param("kt") == "1";
-    CO_TRY_VOID(check_log(context, wants_kt));
+    CO_TRY(const auto signed_before, co_await sign_ahead(context, wants_kt));
     std::vector<ClaimItem> items;
     items.push_back(ClaimItem{address, std::nullopt});
     CO_TRY(ClaimOutcome outcome, co_await context.directory.claim(
@@ -85,7 +92,8 @@ Task<Result<net::Response>> fetch_bundle(Context& context, const net::Request& r
         co_return errors::not_found("No identity is registered at this address.");
     }
     ClaimedBundle& bundle = *outcome.front();
-    CO_TRY(const std::string proof_json, co_await kt_member(context, address, wants_kt));
+    CO_TRY(const std::string proof_json,
+           co_await kt_member(context, address, wants_kt, signed_before));
     net::Response response = answer(200, add_member(std::move(bundle.json), "kt", proof_json));
     if (context.directory.clock().now() - bundle.signed_prekey_created_at > kStalePrekeyMs) {
         response.headers.emplace_back("Shade-Stale-Prekey", "1");
@@ -127,7 +135,7 @@ Task<Result<net::Response>> claim(Context& context, const net::Request& request)
     CO_TRY(const bool wants_kt, reader.boolean("kt", false));
     CO_TRY(auto proof, read_proof(request, nullptr, context.directory.config().audience));
     CO_TRY_VOID(check_access(context, request, proof));
-    CO_TRY_VOID(check_log(context, wants_kt));
+    CO_TRY(const auto signed_before, co_await sign_ahead(context, wants_kt));
     CO_TRY(ClaimOutcome outcome,
            co_await context.directory.claim(items, std::move(proof), caller_of(request)));
     std::string out = R"({"results":[)";
@@ -137,7 +145,7 @@ Task<Result<net::Response>> claim(Context& context, const net::Request& request)
         fmt::format_to(std::back_inserter(out), R"(,"claimId":"{}")", base64(*items[i].claim_id));
         if (outcome[i]) {
             CO_TRY(const std::string proof_json,
-                   co_await kt_member(context, items[i].address, wants_kt));
+                   co_await kt_member(context, items[i].address, wants_kt, signed_before));
             fmt::format_to(std::back_inserter(out), R"(,"status":200,"bundle":{}}})",
                            add_member(std::move(outcome[i]->json), "kt", proof_json));
         } else {
@@ -156,7 +164,7 @@ Task<Result<net::Response>> fetch_identity(Context& context, const net::Request&
     CO_TRY(const Profile profile,
            co_await context.directory.profile(address, std::move(proof), caller_of(request)));
     CO_TRY(const std::string proof_json,
-           co_await kt_member(context, address, request.query_param("kt") == "1"));
+           co_await kt_member(context, address, request.query_param("kt") == "1", std::nullopt));
     co_return answer(200, add_member(identity_json(profile), "kt", proof_json));
 }
 

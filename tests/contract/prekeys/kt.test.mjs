@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { Device, freshAddress, kSuites } from '../../support/client.mjs';
+import { Api, b64, Device, freshAddress, kSuites } from '../../support/client.mjs';
 import { makeExamples } from '../../support/examples.mjs';
 import { expectError, expectOutcome } from '../../support/expect.mjs';
-import { runCommand, temporaryDirectory } from '../../support/server.mjs';
-import { onEachStore } from '../../support/stores.mjs';
+import { runCommand, Server, temporaryDirectory, until } from '../../support/server.mjs';
+import { kUnlimited, onEachStore } from '../../support/stores.mjs';
 import {
     decodeLeaf,
     leafHash,
@@ -306,5 +306,43 @@ describe('kt verify', () => {
         }
         assert.notEqual((await verify(proof(), '--address', 'bob:1')).code, 0);
         fs.rmSync(directory, { recursive: true });
+    });
+});
+
+// The disk is gone for the checkpoint alone: what cannot be proved must not cost keys.
+describe('a checkpoint that cannot be kept', () => {
+    test('costs nobody a one-time key', async () => {
+        const folder = path.join(temporaryDirectory('nave-kt'), 'kept');
+        fs.mkdirSync(folder);
+        const file = path.join(folder, 'checkpoint');
+        const server = await Server.start({
+            env: { ...kUnlimited, SHADE_KT_CHECKPOINT_FILE: file },
+        });
+        const api = new Api(server.url);
+        const stock = async (device) =>
+            expectOutcome(await api.count(device), 200).oneTimePreKeyCount;
+        const device = new Device();
+        await until(() => fs.existsSync(file), { what: 'the empty tree is signed' });
+        fs.rmSync(folder, { recursive: true });
+        fs.writeFileSync(folder, 'not a directory');
+        expectOutcome(await api.register(device, { oneTime: 5 }), 201);
+        const bundle = `/v1/keys/bundle/${device.address}`;
+        expectError(await api.request('GET', `${bundle}?kt=1`), 503, 'SHADE_STORAGE');
+        const claims = [{ address: device.address, claimId: b64(Buffer.alloc(16, 1)) }];
+        expectError(
+            await api.request('POST', '/v1/keys/claim', { json: { claims, kt: true } }),
+            503,
+            'SHADE_STORAGE',
+        );
+        assert.equal(await stock(device), 5);
+        // Without a proof keys are handed out as ever.
+        expectOutcome(await api.request('GET', bundle), 200);
+        assert.equal(await stock(device), 4);
+        fs.rmSync(folder);
+        fs.mkdirSync(folder);
+        expectOutcome(await api.request('GET', `${bundle}?kt=1`), 200);
+        assert.equal(await stock(device), 3);
+        await server.finish();
+        fs.rmSync(path.dirname(folder), { recursive: true });
     });
 });

@@ -8,7 +8,6 @@ import { expectError, expectOutcome } from '../../support/expect.mjs';
 import { onEachStore } from '../../support/stores.mjs';
 
 const kProxy = { SHADE_TRUSTED_PROXIES: '127.0.0.1/32' };
-const kReplenish = '/v1/keys/replenish';
 
 let nextClient = 0;
 // An IPv4 address nobody used before.
@@ -181,7 +180,7 @@ onEachStore(
             for (let i = 0; i < 15; i += 1) {
                 const api = from(context.api);
                 expectError(
-                    await api.write(stranger, 'POST', kReplenish, { address: device.address }),
+                    await api.replenish(stranger, {}),
                     401,
                     'SHADE_BAD_REQUEST_SIGNATURE',
                 );

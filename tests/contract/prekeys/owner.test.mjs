@@ -100,13 +100,19 @@ onEachStore('replenish', (context) => {
 
     test('an empty replenishment changes nothing', async () => {
         const device = await registered(context.api);
-        for (const request of [{ oneTimePreKeys: [] }, { scheme: 'B' }]) {
-            const body = expectOutcome(await context.api.replenish(device, request), 200);
+        const { address } = device;
+        const send = (body, scheme) =>
+            context.api.write(device, 'POST', '/v1/keys/replenish', body, { scheme });
+        for (const answer of [
+            await send({ address, oneTimePreKeys: [] }, 'A'),
+            await send({ address }, 'B'),
+        ]) {
+            const body = expectOutcome(answer, 200);
             assert.equal(body.oneTimePreKeyCount, 2);
             assert.deepEqual(body.results, kEmptyLists);
         }
         // By scheme A this is the body of a deletion.
-        expectField(await context.api.replenish(device, {}), 'oneTimePreKeys');
+        expectField(await send({ address }, 'A'), 'oneTimePreKeys');
     });
 
     test('a bad KEM signature refuses the request; nothing is stored', async () => {

@@ -177,7 +177,7 @@ onEachStore('operation', (context) => {
         for (let i = 0; i < 3; i += 1) {
             expectOutcome(await context.api.bundle(device.address), 200);
         }
-        const json = device.seal({ address: device.address });
+        const json = device.seal({ address: device.address, oneTimePreKeys: [] });
         await context.api.request('POST', '/v1/keys/replenish', { json });
         expectError(
             await context.api.request('POST', '/v1/keys/replenish', { json }),
@@ -429,6 +429,37 @@ describe('settings', () => {
         } finally {
             await server.finish();
         }
+    });
+});
+
+describe('descriptors', () => {
+    test('clients cannot use up those that files need', async () => {
+        const server = await Server.start({
+            env: kUnlimited,
+            through: ['prlimit', '--nofile=256:512'],
+        });
+        const [warning] = server.log.filter(({ json }) => json?.setting === 'NAVE_MAX_CONNECTIONS');
+        assert.equal(warning.json.level, 'warn');
+        assert.equal(warning.json.descriptors, 512, 'the soft limit is raised to the hard one');
+        assert.ok(warning.json.connections >= 256 && warning.json.connections < 512);
+        const api = new Api(server.url);
+        const device = new Device();
+        expectOutcome(await api.register(device, { oneTime: 3 }), 201);
+        let refused = 0;
+        const sockets = Array.from({ length: 520 }, () => {
+            const socket = net.connect(server.port, '127.0.0.1');
+            socket.on('error', () => {});
+            socket.on('close', () => (refused += 1));
+            return socket;
+        });
+        await until(() => refused >= 520 - warning.json.connections, { what: 'some are refused' });
+        // The client that is already connected is served, with a new file for the checkpoint.
+        expectOutcome(await api.register(new Device()), 201);
+        const bundle = `/v1/keys/bundle/${device.address}?kt=1`;
+        expectOutcome(await api.request('GET', bundle), 200);
+        sockets.forEach((socket) => socket.destroy());
+        await server.finish();
+        assert.deepEqual(server.errorLines(), []);
     });
 });
 

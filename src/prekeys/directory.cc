@@ -9,8 +9,6 @@
 namespace nave::prekeys {
 namespace {
 
-// Failed proofs per client address before it has to wait: each costs a signature check.
-constexpr net::Rate kFailuresPerIp{.burst = 60, .refill_per_second = 1};
 // One suspicion per target and hour: the feed should say that it happens, not how often.
 constexpr net::Rate kSuspicionPerTarget{.burst = 1, .refill_per_second = 1.0 / 3600};
 
@@ -51,7 +49,6 @@ struct Directory::Buckets {
     net::RateLimiter per_target;
     net::RateLimiter per_pair;
     net::RateLimiter replenish;
-    net::RateLimiter failures;
     net::RateLimiter suspicion;
 
     Buckets(const Clock& clock, const Limits& limits)
@@ -60,7 +57,6 @@ struct Directory::Buckets {
           per_target(clock, limits.one_time_per_target),
           per_pair(clock, limits.one_time_per_pair),
           replenish(clock, limits.replenish_per_identity),
-          failures(clock, kFailuresPerIp),
           suspicion(clock, kSuspicionPerTarget) {}
 };
 
@@ -73,7 +69,8 @@ Directory::Directory(const Config& config, Store& store, WorkerPool& workers, co
       entropy_(entropy),
       events_(events),
       index_of_(std::move(index_of)),
-      buckets_(std::make_unique<Buckets>(clock, config.limits)) {}
+      buckets_(std::make_unique<Buckets>(clock, config.limits)),
+      attempts_(clock, config.limits) {}
 
 Directory::~Directory() = default;
 
@@ -106,19 +103,6 @@ Result<void> Directory::limit(net::RateLimiter& limiter, std::string_view key,
     return error;
 }
 
-Result<void> Directory::check_failures(const Caller& caller) {
-    if (!config_.limits.enabled) {
-        return ok();
-    }
-    const auto verdict = buckets_->failures.peek(caller.client_key);
-    if (!verdict.allowed) {
-        auto error = errors::rate_limited("Too many failed signatures from this address.");
-        error.error().retry_after = verdict.retry_after;
-        return error;
-    }
-    return ok();
-}
-
 Error Directory::noted(Error error, const std::optional<Address>& address, const Caller& caller) {
     Event event;
     event.at = clock_.now();
@@ -133,9 +117,6 @@ Error Directory::noted(Error error, const std::optional<Address>& address, const
         event.limit = error.id == "SHADE_TIMESTAMP_SKEW"          ? "SHADE_TIMESTAMP_SKEW"
                       : error.id == "SHADE_BAD_REQUEST_SIGNATURE" ? "SHADE_BAD_REQUEST_SIGNATURE"
                                                                   : "SHADE_UNAUTHORIZED";
-        if (error.id == "SHADE_BAD_REQUEST_SIGNATURE") {
-            buckets_->failures.take(caller.client_key);
-        }
     } else {
         return error;
     }
@@ -146,7 +127,7 @@ Error Directory::noted(Error error, const std::optional<Address>& address, const
 Task<Result<SignedIdentity>> Directory::authenticate(Address subject,
                                                      std::optional<RequestProof> proof,
                                                      Caller caller) {
-    CO_TRY_VOID(check_failures(caller));
+    CO_TRY(Attempt attempt, attempts_.begin(caller.client_key));
     if (!proof) {
         co_return std::unexpected(noted(errors::unauthorized().error(), subject, caller));
     }
@@ -156,6 +137,7 @@ Task<Result<SignedIdentity>> Directory::authenticate(Address subject,
     CO_TRY_VOID(check_subject(*proof, subject));
     CO_TRY(auto stored, co_await store_.identity(subject));
     if (!stored) {
+        attempt.failed();  // or strangers could ask without limit which addresses exist
         co_return errors::not_found("No identity is registered at this address.");
     }
     auto verify = [proof = *proof, keys = stored->keys]() -> Result<bool> {
@@ -163,6 +145,7 @@ Task<Result<SignedIdentity>> Directory::authenticate(Address subject,
     };
     CO_TRY(const bool genuine, co_await workers_.run(std::move(verify)));
     if (!genuine) {
+        attempt.failed();
         co_return std::unexpected(noted(errors::bad_request_signature().error(), subject, caller));
     }
     AcceptedProof proof_accepted = accepted(*proof, stored->keys);
@@ -173,7 +156,7 @@ Task<Result<EnrolOutcome>> Directory::enrol(Registration upload, std::optional<R
                                             Caller caller) {
     const Address address = upload.address;
     CO_TRY_VOID(limit(buckets_->register_per_ip, caller.client_key, "register", caller));
-    CO_TRY_VOID(check_failures(caller));
+    CO_TRY(Attempt attempt, attempts_.begin(caller.client_key));
     if (!proof) {
         co_return std::unexpected(noted(errors::unauthorized().error(), address, caller));
     }
@@ -199,6 +182,9 @@ Task<Result<EnrolOutcome>> Directory::enrol(Registration upload, std::optional<R
     };
     auto verified = co_await workers_.run(std::move(verify));
     if (!verified) {
+        if (verified.error().code != Code::unavailable) {
+            attempt.failed();
+        }
         co_return std::unexpected(noted(std::move(verified).error(), address, caller));
     }
     const Suite suite = verified->upload.identity.suite;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "net/rate_limit.h"
+#include "prekeys/attempts.h"
 #include "prekeys/config.h"
 #include "prekeys/events.h"
 #include "prekeys/request_auth.h"
@@ -82,6 +83,12 @@ class Directory {
     Task<Result<SignedIdentity>> authenticate(Address subject, std::optional<RequestProof> proof,
                                               Caller caller);
 
+    // Pays for work that comes before authentication, such as parsing a large body.
+    [[nodiscard]] Result<Attempt> attempt(const Caller& caller) {
+        return attempts_.begin(caller.client_key);
+    }
+
+    [[nodiscard]] WorkerPool& workers() const { return workers_; }
     [[nodiscard]] const Config& config() const { return config_; }
     [[nodiscard]] const Clock& clock() const { return clock_; }
 
@@ -91,7 +98,6 @@ class Directory {
     [[nodiscard]] Result<void> limit(net::RateLimiter& limiter, std::string_view key,
                                      std::string_view name, const Caller& caller,
                                      double tokens = 1);
-    [[nodiscard]] Result<void> check_failures(const Caller& caller);
     // Who the caller of a fetch says to be, verified; nullopt without a proof.
     Task<Result<std::optional<Store::Requester>>> identify(std::optional<RequestProof> proof,
                                                            Caller caller);
@@ -117,6 +123,7 @@ class Directory {
     EventSink& events_;
     Indexer index_of_;
     std::unique_ptr<Buckets> buckets_;
+    Attempts attempts_;
 };
 
 }  // namespace nave::prekeys

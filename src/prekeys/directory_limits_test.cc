@@ -4,6 +4,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+#include <vector>
+
 namespace nave::prekeys {
 namespace {
 
@@ -197,6 +201,42 @@ TEST_F(DirectoryLimits, FailedSignaturesCloseTheDoorForTheirClient) {
     EXPECT_EQ(fetch(alice_.address(), "bad"), "exhausted") << "fetches need no signature";
     clock_.advance(1s);
     EXPECT_EQ(outcome_id(authenticate(alice_, "bad")), "ok");
+}
+
+// Begun at once, so that none has failed yet when the last one begins.
+TEST_F(DirectoryLimits, FailedSignaturesAreLimitedInParallelToo) {
+    const TestDevice stranger("alice:1", Suite::x3dh_ed25519, 2);
+    ASSERT_TRUE(enrol(alice_));
+    const auto ask = [&](const TestDevice& device, int times) {
+        std::vector<Task<Result<SignedIdentity>>> tasks;
+        for (int i = 0; i < times; ++i) {
+            tasks.push_back(directory().authenticate(
+                alice_.address(), device.header_proof(clock_.now()), Caller{"many"}));
+        }
+        std::map<std::string, int> outcomes;
+        for (const auto& outcome : run_all(std::move(tasks))) {
+            ++outcomes[outcome_id(outcome)];
+        }
+        return outcomes;
+    };
+    using Outcomes = std::map<std::string, int>;
+    EXPECT_EQ(ask(alice_, 60), (Outcomes{{"ok", 60}})) << "what succeeds is given back";
+    EXPECT_EQ(ask(stranger, 100),
+              (Outcomes{{"SHADE_BAD_REQUEST_SIGNATURE", 60}, {"SHADE_RATE_LIMITED", 40}}));
+}
+
+// The answer to a signed request says whether its address exists.
+TEST_F(DirectoryLimits, AskingForUnknownAddressesCountsAsFailure) {
+    const TestDevice guess("guess:1", Suite::x3dh_ed25519, 2);
+    for (int i = 0; i < 60; ++i) {
+        ASSERT_EQ(outcome_id(authenticate(guess, "curious")), "SHADE_NOT_FOUND");
+    }
+    EXPECT_EQ(outcome_id(authenticate(guess, "curious")), "SHADE_RATE_LIMITED");
+    EXPECT_EQ(outcome_id(run(directory().claim(
+                  {{nobody_, std::nullopt}}, guess.header_proof(clock_.now()), Caller{"curious"}))),
+              "SHADE_RATE_LIMITED")
+        << "nor by way of an identified fetch";
+    EXPECT_EQ(outcome_id(authenticate(guess, "another")), "SHADE_NOT_FOUND");
 }
 
 TEST_F(DirectoryLimits, TheSwitchTurnsEveryLimitOff) {

@@ -207,7 +207,7 @@ Task<bool> HttpServer::drain(std::chrono::milliseconds deadline) {
     }
     core->websockets().drain();
     const auto busy = [&core] {
-        return !core->running.empty() || core->websockets().size() > 0 ||
+        return !core->running.empty() || core->websockets().is_busy() ||
                std::ranges::any_of(core->connections,
                                    [](const auto& connection) { return connection->is_busy(); });
     };

@@ -68,6 +68,9 @@ class WebSocket
     virtual bool send_binary(std::string_view payload) = 0;
     // Refers to the frame's bytes instead of copying them, unless they are few.
     virtual bool send(const SharedFrame& frame) = 0;
+    // Queues a ping of its own, of at most 125 bytes, behind what was sent before. Its answer
+    // (on_pong) says that the peer's end has read all of that; no time limit is set for it.
+    virtual bool ping(std::string_view payload) = 0;
     // Bytes queued here that the kernel has not taken.
     [[nodiscard]] virtual std::size_t buffered() const = 0;
 

@@ -43,7 +43,6 @@ void WsConnection::break_off(std::uint16_t code, std::string_view reason) {
         begin_close(code, reason);
     }
     phase_ = Phase::finishing;
-    linger_ = true;
 }
 
 void WsConnection::note_end(By by, std::uint16_t code, std::string_view reason) {
@@ -64,7 +63,11 @@ void WsConnection::drain() {
 }
 
 void WsConnection::cut() {
-    reset("cut");
+    if (phase_ == Phase::lingering) {
+        close_transport();  // what is on its way may still arrive
+    } else {
+        reset("cut");
+    }
 }
 
 // Sends a reset, so that the kernel does not go on trying to deliver.
@@ -83,15 +86,12 @@ void WsConnection::lose(std::string_view why) {
     tell_closed();
 }
 
-// Both close frames are through, or ours is and the peer's does not matter.
+// Both close frames are through, or ours is and the peer's does not matter. Closing at once, with
+// input unread, would send a reset and destroy the close frame on its way (section 7.1.1).
 void WsConnection::finish() {
-    if (!linger_) {
-        close_transport();
-        return;
-    }
-    // Closing with unread input sends a reset, which would destroy the close frame on its way.
     ::shutdown(fd(), SHUT_WR);
     phase_ = Phase::lingering;
+    shared().note_lingering(+1);
     set_close_deadline();
     arm_read();
 }
@@ -101,6 +101,9 @@ void WsConnection::close_transport() {
         return;
     }
     const boost::intrusive_ptr<WsConnection> self(this);
+    if (phase_ == Phase::lingering) {
+        shared().note_lingering(-1);
+    }
     phase_ = Phase::closed;
     unlink();
     shared().give_back(std::move(output_));

@@ -18,7 +18,8 @@ namespace {
 using boost::system::error_code;
 using By = WebSocketEnd::By;
 
-constexpr std::size_t kReadBytes = 64 * 1024;
+// What one socket may have read at once; more in a turn means fewer and larger sends.
+constexpr std::size_t kReadBytes = ServerCore::kReadBufferBytes;
 // Output beyond this is sent without waiting for the end of the turn.
 constexpr std::size_t kEagerBytes = 256 * 1024;
 constexpr int kDiscardsPerTurn = 4;
@@ -238,6 +239,15 @@ bool WsConnection::send(const SharedFrame& frame) {
     }
     ++shared().stats.messages_out;
     output().append(frame);
+    return sent_one();
+}
+
+bool WsConnection::ping(std::string_view payload) {
+    CHECK(payload.size() <= kWsControlMax, "a control frame holds 125 bytes");
+    if (phase_ != Phase::open) {
+        return false;
+    }
+    output().append(WsOpcode::ping, payload);
     return sent_one();
 }
 

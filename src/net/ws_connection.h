@@ -48,6 +48,7 @@ class WsConnection final : public WebSocket, public WsTimerHook {
     bool send_text(std::string_view payload) override;
     bool send_binary(std::string_view payload) override;
     bool send(const SharedFrame& frame) override;
+    bool ping(std::string_view payload) override;
     [[nodiscard]] std::size_t buffered() const override;
     void close(std::uint16_t code, std::string_view reason) override;
     void pause() override;
@@ -59,7 +60,7 @@ class WsConnection final : public WebSocket, public WsTimerHook {
     enum class Phase : std::uint8_t {
         open,
         closing,    // our close frame is queued or sent, the peer's is awaited
-        finishing,  // nothing more is received; closes when the output is sent
+        finishing,  // nothing more is received; shuts its side when the output is sent
         lingering,  // our side is shut; what the peer still sends is dropped
         closed,
     };
@@ -131,7 +132,6 @@ class WsConnection final : public WebSocket, public WsTimerHook {
     bool flush_scheduled_ = false;
     bool awaits_pong_ = false;
     bool paused_ = false;
-    bool linger_ = false;
     bool broken_ = false;  // a send failed
     bool in_session_ = false;
 };

@@ -11,7 +11,7 @@
 namespace nave::net {
 namespace {
 
-constexpr std::size_t kSpareMax = 256;
+constexpr std::size_t kSpareBytesMax = 16 * 1024 * 1024;
 
 }  // namespace
 
@@ -39,14 +39,27 @@ std::unique_ptr<WsOutput> WsCore::take_output() {
     }
     auto output = std::move(spare_.back());
     spare_.pop_back();
+    spare_bytes_ -= output->capacity();
+    spare_unused_ = std::min(spare_unused_, spare_.size());
     return output;
 }
 
 void WsCore::give_back(std::unique_ptr<WsOutput> output) {
-    if (output && spare_.size() < kSpareMax) {
+    if (output && spare_bytes_ + output->capacity() <= kSpareBytesMax) {
         output->clear();
+        spare_bytes_ += output->capacity();
         spare_.push_back(std::move(output));
     }
+}
+
+// The least recently used are in front.
+void WsCore::free_unused_spares() {
+    const auto end = spare_.begin() + static_cast<std::ptrdiff_t>(spare_unused_);
+    for (auto unused = spare_.begin(); unused != end; ++unused) {
+        spare_bytes_ -= (*unused)->capacity();
+    }
+    spare_.erase(spare_.begin(), end);
+    spare_unused_ = spare_.size();
 }
 
 void WsCore::schedule_flush(WsConnection& socket) {
@@ -95,6 +108,7 @@ void WsCore::sweep() {
         slot.clear();
     }
     tick_ = std::max(tick_, now);
+    free_unused_spares();
     for (const auto& socket : due) {
         socket->check();
     }

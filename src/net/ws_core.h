@@ -10,7 +10,9 @@
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -33,6 +35,9 @@ class WsCore {
     void add(const boost::intrusive_ptr<WsConnection>& socket);
     void remove(WsConnection& socket);
     [[nodiscard]] std::size_t size() const { return sockets_.size(); }
+    // Of which only the peer's end of the connection is awaited.
+    void note_lingering(int change) { lingering_ += change; }
+    [[nodiscard]] bool is_busy() const { return std::ssize(sockets_) > lingering_; }
 
     [[nodiscard]] std::unique_ptr<WsOutput> take_output();
     void give_back(std::unique_ptr<WsOutput> output);
@@ -57,11 +62,15 @@ class WsCore {
     static constexpr std::int64_t kSlots = 64;  // seconds the timer sees ahead
     static std::int64_t tick_of(SteadyTime time);
     void flush();
+    void free_unused_spares();
 
     ServerCore& core_;
     std::vector<boost::intrusive_ptr<WsConnection>> sockets_;
+    std::ptrdiff_t lingering_ = 0;
     std::vector<boost::intrusive_ptr<WsConnection>> unflushed_;
     std::vector<std::unique_ptr<WsOutput>> spare_;
+    std::size_t spare_bytes_ = 0;
+    std::size_t spare_unused_ = 0;  // since the last sweep
     std::unique_ptr<std::array<Slot, kSlots>> slots_;
     std::int64_t tick_;  // the last one swept
 };

@@ -13,8 +13,6 @@ namespace {
 // Up to this size copying costs less than a piece of its own in the system call.
 constexpr std::size_t kCopyMax = 1024;
 constexpr std::size_t kPiecesMax = 64;
-constexpr std::size_t kKeptBytes = 16 * 1024;
-constexpr std::size_t kKeptReferences = 64;
 
 }  // namespace
 
@@ -164,17 +162,15 @@ void WsOutput::drop_unsent() {
 void WsOutput::clear() {
     bytes_.clear();
     references_.clear();
-    if (bytes_.capacity() > kKeptBytes) {
-        std::string().swap(bytes_);
-    }
-    if (references_.capacity() > kKeptReferences) {
-        std::vector<Reference>().swap(references_);
-    }
     unsent_ = 0;
     start_ = 0;
     bytes_sent_ = 0;
     references_sent_ = 0;
     reference_part_ = 0;
+}
+
+std::size_t WsOutput::capacity() const {
+    return bytes_.capacity() + references_.capacity() * sizeof(Reference);
 }
 
 }  // namespace nave::net

@@ -31,8 +31,9 @@ class WsOutput {
 
     // Drops every frame of which nothing has been sent.
     void drop_unsent();
-    // Ready for another socket; keeps a little memory.
+    // Ready for another socket; keeps its memory.
     void clear();
+    [[nodiscard]] std::size_t capacity() const;
 
   private:
     struct Reference {

@@ -85,7 +85,7 @@ class WsOutputTest : public testing::Test {
 TEST_F(WsOutputTest, EverythingArrivesInOrderHoweverItIsCut) {
     std::mt19937 random(3);
     output.start_with("HTTP");
-    for (int round = 0; round < 2000; ++round) {
+    for (int round = 0; round < 700; ++round) {
         add(random);
         if (random() % 3 == 0) {
             static_cast<void>(send());
@@ -103,7 +103,7 @@ TEST_F(WsOutputTest, EverythingArrivesInOrderHoweverItIsCut) {
 }
 
 TEST_F(WsOutputTest, DroppingLeavesWholeFrames) {
-    for (unsigned seed = 0; seed < 300; ++seed) {
+    for (unsigned seed = 0; seed < 120; ++seed) {
         std::mt19937 random(seed);
         output.clear();
         expected.clear();

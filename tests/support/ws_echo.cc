@@ -5,6 +5,7 @@
 //   GET /small         echo; messages up to 1000 bytes, 256 KiB queued, ping every second, and the
 //                      peer has 2 seconds for anything
 //   GET /room          every message goes to everybody in the room
+//   GET /speak         the same, from outside: hears nothing
 //   GET /refused       401
 //   GET /stats         counters, as JSON
 //   GET /strict/ws     echo; any other upgrade below /strict is cut
@@ -95,8 +96,12 @@ class EchoSession final : public WebSocketSession {
 
 class RoomSession final : public WebSocketSession {
   public:
-    explicit RoomSession(World& world) : world_(world) {}
-    void on_open(WebSocket& socket) override { world_.room.insert(&socket); }
+    RoomSession(World& world, bool hears) : world_(world), hears_(hears) {}
+    void on_open(WebSocket& socket) override {
+        if (hears_) {
+            world_.room.insert(&socket);
+        }
+    }
     void on_close(WebSocket& socket, const WebSocketEnd& /*end*/) override {
         world_.room.erase(&socket);
     }
@@ -110,6 +115,7 @@ class RoomSession final : public WebSocketSession {
 
   private:
     World& world_;
+    bool hears_;
 };
 
 std::string stats_json(const WebSocketStats& s) {
@@ -139,10 +145,12 @@ void add_routes(Router& router, Router& strict, World& world, HttpServer& server
     small.pong_timeout = 2s;
     small.close_timeout = 2s;
     router.websocket("/small", SyncHandler(echo), small);
-    router.websocket("/room", SyncHandler([&world](const Request&) {
-                         return accept_websocket(std::make_shared<RoomSession>(world));
-                     }),
-                     options);
+    for (const bool hears : {true, false}) {
+        router.websocket(hears ? "/room" : "/speak", SyncHandler([&world, hears](const Request&) {
+                             return accept_websocket(std::make_shared<RoomSession>(world, hears));
+                         }),
+                         options);
+    }
     router.websocket("/refused", SyncHandler([](const Request&) {
                          return Response(401, "text/plain", "not you");
                      }),

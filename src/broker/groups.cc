@@ -35,12 +35,14 @@ std::unexpected<Error> invalid(std::string message) {
     return fail(Code::invalid, "invalid_argument", std::move(message));
 }
 
+static_assert(kNameBytesMax == 4 * kNameCharactersMax, "the widest character of UTF-8");
+
 constexpr std::string_view kNameRule = "must be 1 to 64 visible characters";
 
 }  // namespace
 
 bool is_name(std::string_view text) {
-    if (text.empty() || text.size() > kNameBytesMax || text.front() == ' ' || text.back() == ' ') {
+    if (text.empty() || text.front() == ' ' || text.back() == ' ') {
         return false;
     }
     std::size_t characters = 0;

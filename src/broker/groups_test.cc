@@ -28,33 +28,35 @@ TEST(Names, AnyVisibleTextIsAName) {
 
 TEST(Names, WhatCannotBeSeenOrReadIsNot) {
     const std::string_view nul("a\0b", 3);
-    for (const std::string_view name : {std::string_view(""),
-                                        std::string_view(" "),
-                                        std::string_view(" a"),
-                                        std::string_view("a "),
-                                        std::string_view("a\tb"),
-                                        std::string_view("a\nb"),
-                                        std::string_view("a\rb"),
-                                        nul,
-                                        std::string_view("a\x1b[2Jb"),
-                                        std::string_view("\x7f"),
-                                        std::string_view("\xc2\x85"),  // U+0085, a C1 control
-                                        std::string_view("a\xc2\xa0"
-                                                         "b"),  // U+00A0 no-break space
-                                        std::string_view("a\xe2\x80\x8b"
-                                                         "b"),  // U+200B zero-width space
-                                        std::string_view("a\xe2\x80\xae"
-                                                         "b"),  // U+202E right-to-left override
-                                        std::string_view("a\xe2\x80\xa8"
-                                                         "b"),  // U+2028 line separator
-                                        std::string_view("\xef\xbb\xbf"
-                                                         "a"),             // U+FEFF
-                                        std::string_view("\xee\x80\x80"),  // U+E000, private
-                                        std::string_view("\xef\xbf\xbe"),  // U+FFFE, no character
-                                        std::string_view("\xc3"),
-                                        std::string_view("\xff"),
-                                        std::string_view("\xc0\xaf"),
-                                        std::string_view("\xed\xa0\x80")}) {  // a surrogate
+    for (const std::string_view name :
+         {std::string_view(""),
+          std::string_view(" "),
+          std::string_view(" a"),
+          std::string_view("a "),
+          std::string_view("a\tb"),
+          std::string_view("a\nb"),
+          std::string_view("a\rb"),
+          nul,
+          std::string_view("a\x1b[2Jb"),
+          std::string_view("\x7f"),
+          std::string_view("\xc2\x85"),  // U+0085, a C1 control
+          std::string_view("a\xc2\xa0"
+                           "b"),  // U+00A0 no-break space
+          std::string_view("a\xe2\x80\x8b"
+                           "b"),  // U+200B zero-width space
+          std::string_view("a\xe2\x80\xae"
+                           "b"),  // U+202E right-to-left override
+          std::string_view("a\xe2\x80\xa8"
+                           "b"),             // U+2028 line separator
+          std::string_view("\xe2\x80\xa9"),  // U+2029 paragraph separator
+          std::string_view("\xef\xbb\xbf"
+                           "a"),             // U+FEFF
+          std::string_view("\xee\x80\x80"),  // U+E000, private
+          std::string_view("\xef\xbf\xbe"),  // U+FFFE, no character
+          std::string_view("\xc3"),
+          std::string_view("\xff"),
+          std::string_view("\xc0\xaf"),
+          std::string_view("\xed\xa0\x80")}) {  // a surrogate
         EXPECT_FALSE(is_name(name)) << name;
     }
     EXPECT_FALSE(is_name(std::string(65, 'x')));

@@ -1,28 +1,12 @@
 // Routes that store keys: register, replenish, signed-prekey, rotate-identity.
+#include "prekeys/api/body_reading.h"
 #include "prekeys/api/context.h"
-#include "prekeys/body_shape.h"
-#include "prekeys/upload.h"
 #include "prekeys/wire.h"
 
 #include <fmt/format.h>
 
 namespace nave::prekeys::api {
 namespace {
-
-// The parsed body and the proof that came with it.
-struct SignedBody {
-    json::Value value;
-    std::optional<RequestProof> proof;
-    [[nodiscard]] json::Reader reader() const { return json::Reader(value.get_object()); }
-};
-
-Result<SignedBody> read_signed_body(const Context& context, const net::Request& request,
-                                    BodyUse use) {
-    TRY(json::Value value, read_object(request));
-    TRY(auto proof, read_proof(request, &value.get_object(), context.directory.config().audience));
-    TRY_VOID(check_shape(proof, value.get_object(), use));
-    return SignedBody{std::move(value), std::move(proof)};
-}
 
 UploadContext upload_context(const Context& context, Suite suite) {
     return {suite, context.directory.clock().now(), context.directory.config().skew_ms};
@@ -35,10 +19,8 @@ std::string enrol_body(const Context& context, const Address& address, std::stri
 }
 
 Task<Result<net::Response>> register_identity(Context& context, const net::Request& request) {
-    CO_TRY(SignedBody body, read_signed_body(context, request, BodyUse::enrol));
-    CO_TRY(Registration upload, read_registration(body.reader(), context.directory.clock().now(),
-                                                  context.directory.config().skew_ms));
-    CO_TRY_VOID(check_body_size(request, upload.identity.suite));
+    CO_TRY(SignedRegistration body, co_await read_signed_registration(context, request));
+    Registration& upload = body.upload;
     const Address address = upload.address;
     const std::string fingerprint = upload.identity.fingerprint();
     CO_TRY(const EnrolOutcome outcome,
@@ -50,13 +32,17 @@ Task<Result<net::Response>> register_identity(Context& context, const net::Reque
 }
 
 Task<Result<net::Response>> replenish(Context& context, const net::Request& request) {
-    CO_TRY(SignedBody body, read_signed_body(context, request, BodyUse::replenish));
+    CO_TRY(SignedBody body, co_await read_signed_body(context, request, BodyUse::replenish));
     CO_TRY(const Address address, read_address(body.reader()));
     CO_TRY(SignedIdentity signer, co_await context.directory.authenticate(
                                       address, std::move(body.proof), caller_of(request)));
     const Suite suite = signer.identity.keys.suite;
     CO_TRY_VOID(check_body_size(request, suite));
-    CO_TRY(Replenishment upload, read_replenishment(body.reader(), upload_context(context, suite)));
+    auto read = [body = std::move(body), rules = upload_context(context, suite)] {
+        return read_replenishment(body.reader(), rules);
+    };
+    CO_TRY(Replenishment upload,
+           co_await read_sized(context.directory.workers(), request.body.size(), std::move(read)));
     CO_TRY(const UploadOutcome outcome,
            co_await context.directory.replenish(std::move(upload), std::move(signer),
                                                 caller_of(request)));
@@ -71,7 +57,8 @@ Task<Result<net::Response>> replenish(Context& context, const net::Request& requ
 }
 
 Task<Result<net::Response>> rotate_signed_prekey(Context& context, const net::Request& request) {
-    CO_TRY(SignedBody body, read_signed_body(context, request, BodyUse::rotate_signed_prekey));
+    CO_TRY(SignedBody body,
+           co_await read_signed_body(context, request, BodyUse::rotate_signed_prekey));
     CO_TRY(const Address address, read_address(body.reader()));
     CO_TRY(SignedIdentity signer, co_await context.directory.authenticate(
                                       address, std::move(body.proof), caller_of(request)));
@@ -88,14 +75,17 @@ Task<Result<net::Response>> rotate_signed_prekey(Context& context, const net::Re
 }
 
 Task<Result<net::Response>> rotate_identity(Context& context, const net::Request& request) {
-    CO_TRY(SignedBody body, read_signed_body(context, request, BodyUse::rotate_identity));
+    CO_TRY(SignedBody body, co_await read_signed_body(context, request, BodyUse::rotate_identity));
     CO_TRY(const Address address, read_address(body.reader()));
     CO_TRY(SignedIdentity signer, co_await context.directory.authenticate(
                                       address, std::move(body.proof), caller_of(request)));
     const Suite suite = signer.identity.keys.suite;
     CO_TRY_VOID(check_body_size(request, suite));
+    auto read = [body = std::move(body), rules = upload_context(context, suite)] {
+        return read_identity_rotation(body.reader(), rules);
+    };
     CO_TRY(IdentityRotation rotation,
-           read_identity_rotation(body.reader(), upload_context(context, suite)));
+           co_await read_sized(context.directory.workers(), request.body.size(), std::move(read)));
     const std::string fingerprint = rotation.next.identity.fingerprint();
     CO_TRY(const EnrolOutcome outcome,
            co_await context.directory.rotate_identity(std::move(rotation), std::move(signer),

@@ -188,6 +188,30 @@ onEachStore(
             expectOutcome(await from(context.api).replenish(device, {}), 200);
         });
 
+        test('uploads that cannot be read are limited before they are read', async () => {
+            const device = await registered(context.api);
+            const api = from(context.api);
+            const junk = (api_, size = 10) =>
+                api_.request('POST', '/v1/keys/register', {
+                    body: `{"a":[${Array(size).fill('1').join(',')}]}`,
+                    contentType: 'application/json',
+                });
+            // One try a second comes back meanwhile.
+            let answer = await junk(api);
+            let tries = 1;
+            for (; answer.status !== 429 && tries < 120; tries += 1) {
+                expectError(answer, 400, 'SHADE_VALIDATION');
+                answer = await junk(api, tries % 2 === 0 ? 10 : 100_000);
+            }
+            assert.ok(tries > 60, `limited after ${tries}`);
+            expectLimited(answer);
+            const outcomes = await Promise.all(
+                Array.from({ length: 10 }, () => api.replenish(device, {})),
+            );
+            assert.ok(outcomes.filter(({ status }) => status === 429).length >= 5);
+            expectError(await junk(from(context.api)), 400, 'SHADE_VALIDATION');
+        });
+
         test('rotations count as replenishments', async () => {
             const device = await registered(context.api);
             for (let i = 0; i < 10; i += 1) {

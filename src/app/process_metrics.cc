@@ -1,5 +1,8 @@
 #include "app/process_metrics.h"
 
+#include "net/websocket.h"
+
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <sys/resource.h>
@@ -29,6 +32,45 @@ double cpu_seconds() {
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+// One gauge per counter of the WebSockets; `label` empty for a series of its own.
+struct WebSocketSeries {
+    const char* name;
+    const char* help;
+    const char* label;
+    const char* label_value;
+    std::uint64_t net::WebSocketStats::* counter;
+};
+
+using Stats = net::WebSocketStats;
+constexpr const char* kMessages = "nave_websocket_messages";
+constexpr const char* kMessagesHelp = "Messages received and queued, since start.";
+constexpr const char* kBytes = "nave_websocket_bytes";
+constexpr const char* kBytesHelp = "Bytes received and sent, since start.";
+constexpr const char* kClosed = "nave_websocket_closed";
+constexpr const char* kClosedHelp = "Sockets that ended, by the kind of close code, since start.";
+constexpr const char* kTimeouts = "nave_websocket_timeouts";
+constexpr const char* kTimeoutsHelp = "Sockets closed for being silent, since start.";
+constexpr WebSocketSeries kWebSocketSeries[] = {
+    {"nave_websocket_open", "Open WebSockets.", "", "", &Stats::open},
+    {"nave_websocket_opened", "WebSockets since start.", "", "", &Stats::opened},
+    {kMessages, kMessagesHelp, "direction", "in", &Stats::messages_in},
+    {kMessages, kMessagesHelp, "direction", "out", &Stats::messages_out},
+    {kBytes, kBytesHelp, "direction", "in", &Stats::bytes_in},
+    {kBytes, kBytesHelp, "direction", "out", &Stats::bytes_out},
+    {kClosed, kClosedHelp, "code", "normal", &Stats::closed_normal},
+    {kClosed, kClosedHelp, "code", "protocol", &Stats::closed_protocol},
+    {kClosed, kClosedHelp, "code", "policy", &Stats::closed_policy},
+    {kClosed, kClosedHelp, "code", "too_big", &Stats::closed_too_big},
+    {kClosed, kClosedHelp, "code", "error", &Stats::closed_error},
+    {kClosed, kClosedHelp, "code", "overload", &Stats::closed_overload},
+    {kClosed, kClosedHelp, "code", "application", &Stats::closed_application},
+    {kClosed, kClosedHelp, "code", "lost", &Stats::closed_lost},
+    {"nave_websocket_slow_consumers", "Peers that did not read in time, since start.", "", "",
+     &Stats::slow_consumers},
+    {kTimeouts, kTimeoutsHelp, "waiting_for", "pong", &Stats::timed_out_pong},
+    {kTimeouts, kTimeoutsHelp, "waiting_for", "message", &Stats::timed_out_idle},
+};
+
 }  // namespace
 
 struct ProcessMetrics::State {
@@ -44,6 +86,7 @@ struct ProcessMetrics::State {
     Gauge bus_connected, bus_subscriptions, bus_queued, bus_published, bus_gaps, bus_refused_full,
         bus_refused_large, bus_refused_topic;
     std::vector<Store> stores;
+    std::vector<Gauge> websockets;  // of kWebSocketSeries, in its order
 
     void refresh() const {
         const net::ServerStats stats = server->stats();
@@ -57,6 +100,10 @@ struct ProcessMetrics::State {
         resident.set(resident_bytes());
         cpu.set(cpu_seconds());
         refresh_bus();
+        const net::WebSocketStats sockets = server->websocket_stats();
+        for (std::size_t i = 0; i < websockets.size(); ++i) {
+            websockets[i].set(static_cast<double>(sockets.*kWebSocketSeries[i].counter));
+        }
         for (const Store& store : stores) {
             const storage::DatabaseStats now = store.database->stats();
             store.healthy.set(store.database->trouble() ? 0 : 1);
@@ -82,6 +129,14 @@ struct ProcessMetrics::State {
         bus_refused_topic.set(static_cast<double>(now.refused_topic));
     }
 
+    void declare_websockets(Metrics& metrics) {
+        for (const WebSocketSeries& series : kWebSocketSeries) {
+            const std::string label = series.label;
+            const Labels labels = label.empty() ? Labels() : Labels{{label, series.label_value}};
+            websockets.push_back(metrics.gauge(series.name, series.help, labels));
+        }
+    }
+
     void declare_bus(Metrics& metrics) {
         bus_connected =
             metrics.gauge("nave_bus_connected", "0 while other processes are not heard.");
@@ -105,6 +160,7 @@ ProcessMetrics::ProcessMetrics(Metrics& metrics, const net::HttpServer& server, 
     s.server = &server;
     s.bus = &bus;
     s.declare_bus(metrics);
+    s.declare_websockets(metrics);
     s.connections = metrics.gauge("nave_http_connections", "Open client connections.");
     s.accepted = metrics.gauge("nave_http_connections_accepted", "Connections since start.");
     s.refused_full = metrics.gauge("nave_http_connections_refused",

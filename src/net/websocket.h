@@ -134,7 +134,7 @@ struct WebSocketOptions {
 [[nodiscard]] Response accept_websocket(std::shared_ptr<WebSocketSession> session);
 
 struct WebSocketStats {
-    std::size_t open = 0;
+    std::uint64_t open = 0;
     std::uint64_t opened = 0;
     std::uint64_t messages_in = 0;
     std::uint64_t messages_out = 0;

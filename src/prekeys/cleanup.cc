@@ -31,6 +31,13 @@ Task<Result<std::int64_t>> StaleCleanup::run_once() {
             CO_TRY(const auto batch,
                    co_await store_.purge_stale_identities(cutoff, kBatch, clock_.now()));
             purged += static_cast<std::int64_t>(batch.size());
+            for (const PurgedIdentity& identity : batch) {
+                Event event;
+                event.type = EventType::identity_purged;
+                event.at = clock_.now();
+                event.address = identity.address;
+                events_.on_event(event);
+            }
             more = static_cast<std::int64_t>(batch.size()) == kBatch;
         }
     }

@@ -38,6 +38,8 @@ std::string_view event_name(EventType type) {
             return "auth_failed";
         case EventType::purged:
             return "purged";
+        case EventType::identity_purged:
+            return "identity_purged";
         case EventType::kt_checkpoint:
             return "kt_checkpoint";
         case EventType::restore_epoch:

@@ -30,7 +30,8 @@ enum class EventType : std::uint8_t {
     identity_key_reused,
     replay_rejected,
     auth_failed,
-    purged,
+    purged,           // a whole run, with its count
+    identity_purged,  // each of them; ends the owner's stream
     kt_checkpoint,
     restore_epoch,
 };

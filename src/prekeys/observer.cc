@@ -52,7 +52,8 @@ std::string_view counter_of(EventType type) {
 // Internal events that the feed does not show: metrics and counters have them.
 bool is_for_the_feed(EventType type) {
     return type != EventType::auth_failed && type != EventType::identity_key_reused &&
-           type != EventType::last_resort_used && type != EventType::key_withheld;
+           type != EventType::last_resort_used && type != EventType::key_withheld &&
+           type != EventType::identity_purged;
 }
 
 void append_text_member(std::string& out, std::string_view name, std::string_view value) {

@@ -8,14 +8,35 @@ namespace nave::prekeys {
 namespace {
 
 constexpr std::size_t kOwnersMax = 10'000;
-constexpr net::SseLimits kLimits{
-    .ring_max = 32, .clients_max = 4, .queue_events_max = 64, .queue_bytes_max = 16 * 1024};
+
+// Channels come and go; ids from the clock keep one of an earlier channel or process from being
+// taken for one of this (see Observer).
+net::SseLimits limits_from(UnixMillis now) {
+    return {.ring_max = 32,
+            .clients_max = 4,
+            .queue_events_max = 64,
+            .queue_bytes_max = 16 * 1024,
+            .ids_after = static_cast<std::uint64_t>(now) * 1000};
+}
+
+bool ends_streams(EventType type) {
+    return type == EventType::identity_rotated || type == EventType::deleted ||
+           type == EventType::identity_purged;
+}
 
 }  // namespace
 
 void OwnerEvents::on_event(const Event& event) {
     const std::string_view name = owner_event_name(event.type);
-    if (name.empty() || !event.address) {
+    if (!event.address) {
+        return;
+    }
+    if (ends_streams(event.type)) {
+        // The channel closes its readers, and nothing of it is resumed by the next owner.
+        channels_.erase(event.address->text());
+        return;
+    }
+    if (name.empty()) {
         return;
     }
     const auto found = channels_.find(event.address->text());
@@ -39,7 +60,9 @@ Result<net::Response> OwnerEvents::subscribe(const Address& address, std::string
         if (channels_.size() >= kOwnersMax) {
             return errors::too_many("Too many owners are listening.");
         }
-        found = channels_.emplace(address.text(), std::make_unique<net::SseChannel>(kLimits)).first;
+        found =
+            channels_.emplace(address.text(), std::make_unique<net::SseChannel>(limits_from(now)))
+                .first;
     }
     if (found->second->full()) {
         return errors::too_many("This address has enough event streams open.");

@@ -11,6 +11,8 @@
 
 namespace nave::prekeys {
 
+// A stream belongs to the key that signed for it: when the address gets another key, or loses it,
+// the streams end. Who is still the owner signs for a new one.
 class OwnerEvents final : public EventSink {
   public:
     void on_event(const Event& event) override;

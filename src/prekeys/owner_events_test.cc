@@ -70,7 +70,7 @@ TEST(OwnerEvents, OnlyWhatOwnersAreTold) {
     for (const EventType type :
          {EventType::fetched, EventType::registered, EventType::rate_limited,
           EventType::auth_failed, EventType::replay_rejected, EventType::depletion_suspected,
-          EventType::key_withheld, EventType::purged, EventType::deleted}) {
+          EventType::key_withheld, EventType::purged, EventType::signed_prekey_rotated}) {
         events.on_event(event(type, alice()));
     }
     EXPECT_EQ(wire->text, "");
@@ -94,7 +94,8 @@ TEST(OwnerEvents, AStreamOfARestoredStoreBeginsWithTheEpoch) {
     OwnerEvents events;
     const auto first = listen(events, alice());
     events.on_event(event(EventType::prekeys_low, alice()));
-    for (const std::string last_event_id : {"", "0", "1", "99"}) {
+    const auto id = [](int after) { return std::to_string(kTestNow * 1000 + after); };
+    for (const std::string& last_event_id : {std::string(), id(0), id(1), id(99)}) {
         auto response = events.subscribe(alice(), last_event_id, 1'700, kTestNow);
         ASSERT_TRUE(response);
         auto wire = std::make_shared<Wire>();
@@ -103,10 +104,57 @@ TEST(OwnerEvents, AStreamOfARestoredStoreBeginsWithTheEpoch) {
             "event: restore.epoch\ndata: {\"ts\":1700000000000,\"restoreEpoch\":1700}\n\n"))
             << wire->text;
         EXPECT_EQ(wire->text.contains("event: prekeys.low"),
-                  last_event_id == "0" || last_event_id == "99");
+                  last_event_id == id(0) || last_event_id == id(99));
         wire->gone();
     }
     EXPECT_EQ(events.listeners(), 1U);
+}
+
+TEST(OwnerEvents, AStreamEndsWithTheKeyThatSignedForIt) {
+    for (const EventType type :
+         {EventType::identity_rotated, EventType::deleted, EventType::identity_purged}) {
+        OwnerEvents events;
+        const auto former = listen(events, alice());
+        const auto other = listen(events, Address::parse("bob:1").value());
+        events.on_event(event(EventType::prekeys_low, alice()));
+        former->text.clear();
+        events.on_event(event(type, alice()));
+        EXPECT_FALSE(former->open) << event_name(type);
+        EXPECT_TRUE(other->open);
+        EXPECT_EQ(events.listeners(), 1U);
+        // Nor does the next owner hear what was meant for the one before.
+        auto response = events.subscribe(alice(), "0", 0, kTestNow + 1);
+        auto wire = std::make_shared<Wire>();
+        response->stream(wire);
+        events.on_event(event(EventType::prekeys_low, alice()));
+        EXPECT_EQ(former->text, "");
+        EXPECT_TRUE(wire->text.contains("event: reset\n"));
+        const auto first = wire->text.find("prekeys.low");
+        EXPECT_NE(first, std::string::npos);
+        EXPECT_EQ(wire->text.find("prekeys.low", first + 1), std::string::npos);
+    }
+}
+
+// As across a restart, where nothing is left of the channel but the client's id.
+TEST(OwnerEvents, AnIdOfAnEarlierChannelIsNotTakenForOneOfThis) {
+    std::string seen;
+    {
+        OwnerEvents before;
+        const auto wire = listen(before, alice());
+        before.on_event(event(EventType::prekeys_low, alice()));
+        seen = wire->text.substr(4, wire->text.find('\n') - 4);
+        EXPECT_EQ(seen, std::to_string(kTestNow * 1000 + 1));
+    }
+    OwnerEvents events;
+    const auto live = std::make_shared<Wire>();
+    events.subscribe(alice(), "", 0, kTestNow + 1)->stream(live);
+    events.on_event(event(EventType::identity_conflict, alice()));
+    events.on_event(event(EventType::prekeys_exhausted, alice()));
+    const auto back = std::make_shared<Wire>();
+    events.subscribe(alice(), seen, 0, kTestNow + 1)->stream(back);
+    EXPECT_TRUE(back->text.contains("event: reset\n"));
+    EXPECT_TRUE(back->text.contains("identity.conflict"));
+    EXPECT_TRUE(back->text.contains("prekeys.exhausted"));
 }
 
 TEST(OwnerEvents, FewListenersPerOwner) {

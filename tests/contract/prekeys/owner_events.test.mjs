@@ -101,6 +101,21 @@ onEachStore('owner events', (context) => {
         expectError(unknown.response, 404, 'SHADE_NOT_FOUND');
     });
 
+    test('a stream ends with the key that signed for it', async () => {
+        const device = await registered({}, { oneTime: 3 });
+        const former = await listen(device);
+        const { body, signedAt, next: successor } = device.rotation({ oneTime: 1 });
+        const path = '/v1/keys/rotate-identity';
+        expectOutcome(await context.api.write(device, 'POST', path, body, { signedAt }), 200);
+        await former.ended();
+        const stream = await listen(successor);
+        expectOutcome(await context.api.bundle(device.address), 200);
+        await next(stream, 'prekeys.exhausted');
+        assert.deepEqual(former.events, []);
+        expectOutcome(await context.api.delete(successor), 204);
+        await stream.ended();
+    });
+
     test('one owner cannot take all the connections', async () => {
         const device = await registered({}, {});
         const streams = [];

@@ -90,6 +90,9 @@ std::optional<int> prepare(const Common& common, std::map<std::string, std::stri
     LoadedSettings loaded = load_settings(all_settings(), inputs);
     if (loaded.problems.empty()) {
         for (const ServiceEntry& service : services()) {
+            if (service.check_settings == nullptr) {
+                continue;
+            }
             if (const auto checked = service.check_settings(loaded.settings); !checked) {
                 loaded.problems.push_back(
                     {std::string(service.name), "settings", checked.error().message, {}});

@@ -141,6 +141,9 @@ void check_database_clock(Report& report, Loop& loop, storage::Database& databas
 
 void check_service(Report& report, const Settings& settings, const ServiceEntry& service,
                    Loop& loop, storage::Database& database) {
+    if (service.examine == nullptr) {
+        return;
+    }
     const auto trouble = run_blocking(loop, service.examine(settings, database));
     if (!trouble) {
         report.add(Level::problem, service.name, trouble.error().message);

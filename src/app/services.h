@@ -52,7 +52,7 @@ struct ServiceEntry {
     std::string_view log_setting;
     std::string_view metrics_token_setting;
     const SettingGroup& (*settings)();
-    // Settings that are wrong together, beyond what each says alone.
+    // Settings that are wrong together, beyond what each says alone. Null: none can be.
     Result<void> (*check_settings)(const Settings& settings);
     storage::Address (*storage)(const Settings& settings);
     storage::MigrationSet (*migrations)();
@@ -62,7 +62,7 @@ struct ServiceEntry {
     net::ErrorRenderer render_error;
     Task<Result<RunningService>> (*make)(const Surroundings& around, storage::Database& database);
     // What beyond settings and storage a start would complain of, for `nave doctor`; changes
-    // nothing.
+    // nothing. Null: nothing.
     Task<Result<std::optional<std::string>>> (*examine)(const Settings& settings,
                                                         storage::Database& database);
     // Makes restored rows safe, inside the restore's transaction.

@@ -3,6 +3,11 @@
 #include "app/process_settings.h"
 #include "app/services.h"
 #include "app/version.h"
+#include "broker/api/context.h"
+#include "broker/config.h"
+#include "broker/mesh_store.h"
+#include "broker/migrations.h"
+#include "broker/module.h"
 #include "prekeys/config.h"
 #include "prekeys/errors.h"
 #include "prekeys/migrations.h"
@@ -58,6 +63,35 @@ Task<Result<std::optional<std::string>>> examine_prekeys(const Settings& setting
         prekeys::read_transparency_files(settings, settings.text("NAVE_DATA_DIR")), database);
 }
 
+storage::Address broker_storage(const Settings& settings) {
+    broker::StorageChoice choice = broker::read_storage(settings, settings.text("NAVE_DATA_DIR"),
+                                                        settings.secret("DATABASE_URL"));
+    if (!choice.postgres_url.empty()) {
+        return storage::PostgresAddress{std::move(choice.postgres_url)};
+    }
+    return storage::SqliteAddress{std::move(choice.sqlite_path)};
+}
+
+Task<Result<RunningService>> make_broker(const Surroundings& around, storage::Database& database) {
+    const Settings& settings = around.settings;
+    broker::Deps deps{
+        around.loop,
+        around.clock,
+        around.entropy,
+        around.health,
+        around.metrics,
+        around.workers,
+        database,
+        around.logger.child("broker", parse_log_level(settings.text("BROKER_LOG_LEVEL"))),
+        broker::read_config(settings),
+        std::string(kVersion),
+        around.commit};
+    CO_TRY(auto module, co_await broker::BrokerModule::create(std::move(deps)));
+    const net::Router* router = &module->router();
+    RunningService running{std::move(module), router};
+    co_return running;
+}
+
 const ServiceEntry kServices[] = {
     {.name = "prekeys",
      .title = "directory of end-to-end-encryption prekeys",
@@ -74,6 +108,21 @@ const ServiceEntry kServices[] = {
      .make = &make_prekeys,
      .examine = &examine_prekeys,
      .after_restore = &prekeys::Store::after_restore},
+    {.name = "broker",
+     .title = "mesh broker for end-to-end-encrypted envelopes",
+     .home_port = 7900,
+     .port_setting = "BROKER_PORT",
+     .log_setting = "BROKER_LOG_LEVEL",
+     .metrics_token_setting = "BROKER_METRICS_TOKEN",
+     .settings = &broker::settings,
+     .check_settings = nullptr,
+     .storage = &broker_storage,
+     .migrations = &broker::migrations,
+     .tables = broker::kTables,
+     .render_error = &broker::api::render_error,
+     .make = &make_broker,
+     .examine = nullptr,
+     .after_restore = &broker::MeshStore::after_restore},
 };
 
 }  // namespace

@@ -1,0 +1,262 @@
+// The admin API: bearer BROKER_ADMIN_TOKEN. What `nave broker` does on the command line, and who is
+// connected now. Answers never hold an owner's secret or a mesh's root key, but for a new invite,
+// whose token carries the latter.
+#include "base/json_reader.h"
+#include "base/json_writer.h"
+#include "broker/api/context.h"
+#include "broker/errors.h"
+#include "broker/hex_key.h"
+#include "broker/invite.h"
+#include "broker/wire.h"
+#include "crypto/hash.h"
+#include "crypto/token.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+namespace nave::broker::api {
+namespace {
+
+constexpr std::size_t kFieldBytes = 256;
+constexpr std::int64_t kInviteSecondsMax = 366 * 24 * 3600;
+
+// Unlike the original's routes these speak plain statuses: 401, 404, 409, 422...
+net::Response failed(const Error& error) {
+    net::Response response = refusal(net::http_status(error), error.message);
+    net::set_retry_after(response, error);
+    return response;
+}
+
+bool is_admin(const Context& context, const net::Request& request) {
+    const Secret& token = context.broker.config.admin_token;
+    return crypto::equal_secret(crypto::sha256(as_bytes(token.reveal())),
+                                crypto::sha256(as_bytes(request.bearer_token())));
+}
+
+void append_mesh(std::string& out, const Mesh& mesh) {
+    json::ObjectWriter writer(out);
+    writer.plain("id", mesh.id);
+    writer.text("name", mesh.name);
+    writer.plain("slug", mesh.slug);
+    writer.plain("ownerPubkey", hex_key(mesh.owner_key));
+    writer.plain("createdAt", iso8601(mesh.created_at));
+    if (mesh.archived_at) {
+        writer.plain("archivedAt", iso8601(*mesh.archived_at));
+    }
+    writer.close();
+}
+
+void append_member(std::string& out, const Member& member) {
+    json::ObjectWriter writer(out);
+    writer.plain("id", member.id);
+    writer.plain("pubkey", hex_key(member.key));
+    writer.text("displayName", member.display_name);
+    writer.plain("role", role_name(member.role));
+    writer.plain("joinedAt", iso8601(member.joined_at));
+    if (member.revoked_at) {
+        writer.plain("revokedAt", iso8601(*member.revoked_at));
+    }
+    writer.close();
+}
+
+void append_invite(std::string& out, const Invite& invite, const Secret* token,
+                   const Secret* link) {
+    json::ObjectWriter writer(out);
+    writer.plain("id", invite.id);
+    writer.plain("role", role_name(invite.role));
+    writer.integer("maxUses", invite.max_uses);
+    writer.integer("usedCount", invite.used_count);
+    writer.plain("createdAt", iso8601(invite.created_at));
+    writer.plain("expiresAt", iso8601(invite.expires_at));
+    if (invite.revoked_at) {
+        writer.plain("revokedAt", iso8601(*invite.revoked_at));
+    }
+    if (token != nullptr) {
+        writer.plain("token", token->reveal());
+        writer.plain("link", link->reveal());
+    }
+    writer.close();
+}
+
+template <class T, class AppendOne>
+net::Response list_response(std::string_view name, const std::vector<T>& items,
+                            AppendOne&& append_one) {
+    std::string list = "[";
+    for (const T& item : items) {
+        list.append(list.size() > 1 ? "," : "");
+        append_one(list, item);
+    }
+    list.push_back(']');
+    std::string body;
+    json::ObjectWriter writer(body);
+    writer.raw(name, list);
+    writer.close();
+    return net::json_response(200, std::move(body));
+}
+
+Result<json::Object> read_body(const net::Request& request) {
+    if (request.body.empty()) {
+        return json::Object();
+    }
+    TRY(auto body, json::parse(request.body));
+    if (!body.is_object()) {
+        return errors::invalid_argument("the body is not a JSON object");
+    }
+    return std::move(body.get_object());
+}
+
+Task<net::Response> list_meshes(Context& context, const net::Request& /*request*/) {
+    const auto meshes = co_await context.admin.meshes();
+    if (!meshes) {
+        co_return failed(meshes.error());
+    }
+    co_return list_response("meshes", *meshes, &append_mesh);
+}
+
+Task<net::Response> create_mesh(Context& context, const net::Request& request) {
+    const auto body = read_body(request);
+    if (!body) {
+        co_return failed(body.error());
+    }
+    auto name = json::Reader(*body).text("name", kFieldBytes);
+    if (!name) {
+        co_return failed(name.error());
+    }
+    const auto mesh = co_await context.admin.create_mesh(std::move(*name));
+    if (!mesh) {
+        co_return failed(mesh.error());
+    }
+    std::string text;
+    append_mesh(text, *mesh);
+    co_return net::json_response(201, std::move(text));
+}
+
+Task<net::Response> archive_mesh(Context& context, const net::Request& request) {
+    const auto mesh = co_await context.admin.archive_mesh(request.param("mesh"));
+    if (!mesh) {
+        co_return failed(mesh.error());
+    }
+    std::string text;
+    append_mesh(text, *mesh);
+    co_return net::json_response(200, std::move(text));
+}
+
+Task<net::Response> list_members(Context& context, const net::Request& request) {
+    const auto members = co_await context.admin.members(request.param("mesh"));
+    if (!members) {
+        co_return failed(members.error());
+    }
+    co_return list_response("members", *members, &append_member);
+}
+
+Task<net::Response> revoke_member(Context& context, const net::Request& request) {
+    const auto done =
+        co_await context.admin.revoke_member(request.param("mesh"), request.param("member"));
+    if (!done) {
+        co_return failed(done.error());
+    }
+    co_return net::Response(204, {}, {});
+}
+
+// Where a newcomer finds this broker: as configured, else as this request found it.
+std::string broker_url(const Context& context, const net::Request& request) {
+    if (!context.broker.config.public_url.empty()) {
+        return context.broker.config.public_url;
+    }
+    return fmt::format("ws://{}{}/ws", request.header("Host"), request.prefix);
+}
+
+Result<InviteWish> read_wish(const json::Object& body) {
+    const json::Reader reader(body);
+    InviteWish wish;
+    if (reader.has("role")) {
+        TRY(const std::string role, reader.text("role", kFieldBytes));
+        const auto known = parse_role(role);
+        if (!known) {
+            return errors::invalid_argument("role must be member or admin");
+        }
+        wish.role = *known;
+    }
+    if (reader.has("maxUses")) {
+        TRY(wish.max_uses, reader.integer("maxUses", 1, 100'000));
+    }
+    if (reader.has("validForSeconds")) {
+        TRY(const std::int64_t seconds, reader.integer("validForSeconds", 1, kInviteSecondsMax));
+        wish.valid_for = std::chrono::seconds(seconds);
+    }
+    return wish;
+}
+
+Task<net::Response> create_invite(Context& context, const net::Request& request) {
+    const auto body = read_body(request);
+    if (!body) {
+        co_return failed(body.error());
+    }
+    auto wish = read_wish(*body);
+    if (!wish) {
+        co_return failed(wish.error());
+    }
+    wish->mesh = request.param("mesh");
+    wish->broker_url = broker_url(context, request);
+    const auto made = co_await context.admin.create_invite(std::move(*wish));
+    if (!made) {
+        co_return failed(made.error());
+    }
+    std::string text;
+    append_invite(text, made->invite, &made->token, &made->link);
+    co_return net::json_response(201, std::move(text));
+}
+
+Task<net::Response> list_invites(Context& context, const net::Request& request) {
+    const auto invites = co_await context.admin.invites(request.param("mesh"));
+    if (!invites) {
+        co_return failed(invites.error());
+    }
+    co_return list_response("invites", *invites, [](std::string& out, const Invite& invite) {
+        append_invite(out, invite, nullptr, nullptr);
+    });
+}
+
+Task<net::Response> revoke_invite(Context& context, const net::Request& request) {
+    const auto done =
+        co_await context.admin.revoke_invite(request.param("mesh"), request.param("invite"));
+    if (!done) {
+        co_return failed(done.error());
+    }
+    co_return net::Response(204, {}, {});
+}
+
+using AdminHandler = Task<net::Response> (*)(Context& context, const net::Request& request);
+
+Task<net::Response> guarded(Context* context, AdminHandler handler, const net::Request& request) {
+    if (!is_admin(*context, request)) {
+        co_return refusal(401, "the admin API needs its bearer token");
+    }
+    co_return co_await handler(*context, request);
+}
+
+}  // namespace
+
+void add_admin_routes(net::Router& router, Context& context) {
+    if (context.broker.config.admin_token.empty()) {
+        return;
+    }
+    const auto add = [&](net::Method method, std::string_view path, AdminHandler handler) {
+        router.add(method, path,
+                   net::AsyncHandler([context = &context, handler](const net::Request& request) {
+                       return guarded(context, handler, request);
+                   }));
+    };
+    add(net::Method::get, "/admin/meshes", &list_meshes);
+    add(net::Method::post, "/admin/meshes", &create_mesh);
+    add(net::Method::post, "/admin/meshes/{mesh}/archive", &archive_mesh);
+    add(net::Method::get, "/admin/meshes/{mesh}/members", &list_members);
+    add(net::Method::del, "/admin/meshes/{mesh}/members/{member}", &revoke_member);
+    add(net::Method::get, "/admin/meshes/{mesh}/invites", &list_invites);
+    add(net::Method::post, "/admin/meshes/{mesh}/invites", &create_invite);
+    add(net::Method::del, "/admin/meshes/{mesh}/invites/{invite}", &revoke_invite);
+}
+
+}  // namespace nave::broker::api

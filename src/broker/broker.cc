@@ -1,0 +1,304 @@
+#include "broker/broker.h"
+
+#include "broker/ids.h"
+#include "broker/wire.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace nave::broker {
+namespace {
+
+constexpr std::uint16_t kKickedForGood = 4002;  // the original's clients do not come back after it
+constexpr UnixMillis kTtlSweepEvery = 15'000;
+constexpr std::size_t kPendingMax = 10'000;
+
+}  // namespace
+
+Broker::Broker(const Config& config_in, const Clock& clock_in, Entropy& entropy_in,
+               WorkerPool& workers, storage::Database& database, TaskGroup& tasks_in,
+               Logger& logger_in, ServiceMetrics& metrics_in)
+    : config(config_in),
+      clock(clock_in),
+      entropy(entropy_in),
+      tasks(tasks_in),
+      logger(logger_in),
+      metrics(metrics_in),
+      meshes(database),
+      states(database),
+      queue(database, config_in.queue),
+      delivery(clock_in, registry, queue, tasks_in, logger_in, metrics_in, config_in.delivery),
+      send_limiter(clock_in, config_in.send_rate),
+      workers_(workers) {}
+
+// ---- arriving ----
+
+Task<Result<bool>> Broker::ensure_mesh(std::string mesh_id) {
+    if (registry.knows_mesh(mesh_id)) {
+        co_return true;
+    }
+    CO_TRY(auto loaded, co_await meshes.load(mesh_id));
+    if (!loaded) {
+        co_return false;
+    }
+    // Another hello may have loaded it meanwhile.
+    if (!registry.knows_mesh(mesh_id)) {
+        registry.load_mesh(std::move(loaded->mesh), std::move(loaded->members));
+    }
+    co_return true;
+}
+
+bool Broker::is_full(std::string_view mesh_id) const {
+    return registry.count(mesh_id) >= config.connections_per_mesh_max;
+}
+
+bool Broker::may_resume(std::string_view mesh_id, const HelloProof& proof) const {
+    const Key& key = proof.session_key ? *proof.session_key : proof.member_key;
+    return !registry.with_key(mesh_id, key).empty();
+}
+
+// A peer that comes back within its lease goes on as the same presence: known by its session key,
+// or without one by session id and key.
+Presence* Broker::to_resume(const Member& member, const HelloProof& proof,
+                            const Introduction& introduction) const {
+    const Key& key = proof.session_key ? *proof.session_key : member.key;
+    for (Presence* peer : registry.with_key(member.mesh_id, key)) {
+        const bool same_session =
+            proof.session_key
+                ? peer->session_key == proof.session_key
+                : !peer->session_key && peer->profile.session_id == introduction.profile.session_id;
+        if (same_session && peer->member.id == member.id) {
+            return peer;
+        }
+    }
+    return nullptr;
+}
+
+Task<Result<std::expected<Arrival, HelloRefusal>>> Broker::arrive(HelloProof proof,
+                                                                  Introduction introduction,
+                                                                  net::WebSocketPtr socket) {
+    using Outcome = std::expected<Arrival, HelloRefusal>;
+    const auto refused = [](HelloRefusal why) { return Outcome(std::unexpected(why)); };
+    CO_TRY(const auto wrong,
+           co_await workers_.run(
+               [proof]() -> Result<std::optional<HelloRefusal>> { return verify(proof); }));
+    if (wrong) {
+        co_return refused(*wrong);
+    }
+    CO_TRY(const bool known, co_await ensure_mesh(introduction.mesh_id));
+    const Member* member =
+        known ? registry.member_by_key(introduction.mesh_id, proof.member_key) : nullptr;
+    if (member == nullptr || proof.key_in_upper_case) {
+        co_return refused(HelloRefusal::unauthorized);
+    }
+    if (introduction.is_session && introduction.member_id != member->id) {
+        co_return refused(HelloRefusal::parent_member_id_mismatch);
+    }
+    // A session key is an address, and a hello does not prove that it is the peer's own: whoever
+    // uses it first keeps it.
+    if (proof.session_key) {
+        const Member* other = registry.member_by_key(introduction.mesh_id, *proof.session_key);
+        if (other != nullptr && other->id != member->id) {
+            co_return refused(HelloRefusal::bad_session_pubkey);
+        }
+        CO_TRY(const bool own,
+               co_await meshes.take_session_key(introduction.mesh_id, *proof.session_key,
+                                                member->id, clock.now()));
+        if (!own) {
+            co_return refused(HelloRefusal::bad_session_pubkey);
+        }
+        // The member may have been removed meanwhile.
+        member = registry.member_by_key(introduction.mesh_id, proof.member_key);
+        if (member == nullptr) {
+            co_return refused(HelloRefusal::unauthorized);
+        }
+    }
+    if (!replays_.admit(proof.replay_key, proof.signed_at, clock.now())) {
+        co_return refused(HelloRefusal::replayed);
+    }
+
+    Presence* resumed = to_resume(*member, proof, introduction);
+    if (resumed == nullptr && is_full(introduction.mesh_id)) {
+        co_return refused(HelloRefusal::capacity);
+    }
+    if (resumed != nullptr) {
+        if (resumed->connected()) {
+            const net::WebSocketPtr former = resumed->socket;
+            delivery.on_disconnect(*resumed);
+            registry.set_disconnected(*resumed, clock.now());
+            former->close(net::ws_close::kNormal, "session_replaced");
+        }
+        resumed->last_seen_at = clock.now();
+        registry.set_connected(*resumed, std::move(socket));
+        co_return Outcome(Arrival{resumed, true});
+    }
+
+    auto presence = std::make_unique<Presence>();
+    presence->id = new_id(entropy);
+    presence->mesh_id = introduction.mesh_id;
+    presence->member = *member;
+    presence->session_key = proof.session_key;
+    presence->profile = std::move(introduction.profile);
+    if (presence->profile.display_name.empty()) {
+        presence->profile.display_name = member->display_name;
+    }
+    if (presence->profile.groups.empty()) {
+        presence->profile.groups = member->default_groups;
+    }
+    presence->connected_at = clock.now();
+    presence->last_seen_at = presence->connected_at;
+    presence->status.updated_at = presence->connected_at;
+    presence->socket = std::move(socket);
+    replace_session(*presence);
+    Presence& added = registry.add(std::move(presence));
+    apply_pending(added);
+    co_return Outcome(Arrival{&added, false});
+}
+
+// One live connection per session id of a member; the younger wins.
+void Broker::replace_session(const Presence& arriving) {
+    for (Presence* peer : registry.with_key(arriving.mesh_id, arriving.member.key)) {
+        if (peer->profile.session_id == arriving.profile.session_id &&
+            !arriving.profile.session_id.empty()) {
+            const net::WebSocketPtr former = peer->socket;
+            depart(*peer);
+            if (former != nullptr) {
+                former->close(net::ws_close::kNormal, "session_replaced");
+            }
+        }
+    }
+}
+
+// ---- leaving ----
+
+void Broker::leave(Presence& presence) {
+    delivery.on_disconnect(presence);
+    presence.last_seen_at = clock.now();
+    if (config.reconnect_lease.count() == 0) {
+        depart(presence);
+        return;
+    }
+    registry.set_disconnected(presence, clock.now() + config.reconnect_lease.count());
+}
+
+// The presence is no more. Its groups are remembered, for what is sent to them meanwhile.
+void Broker::depart(Presence& presence) {
+    if (presence.connected()) {
+        delivery.on_disconnect(presence);
+    }
+    if (presence.profile.groups != presence.member.default_groups) {
+        Member member = presence.member;
+        member.default_groups = presence.profile.groups;
+        tasks.spawn(
+            "remember groups",
+            [](MeshStore& store, std::string id, Groups groups, UnixMillis now) -> Task<void> {
+                (void)co_await store.remember_groups(std::move(id), std::move(groups), now);
+            }(meshes, member.id, member.default_groups, clock.now()));
+        registry.add_member(std::move(member));
+    }
+    registry.remove(presence);
+}
+
+void Broker::revoke(std::string_view mesh_id, std::string_view member_id) {
+    for (Presence* peer : registry.in_mesh(mesh_id)) {
+        if (peer->member.id == member_id) {
+            const net::WebSocketPtr socket = peer->socket;
+            depart(*peer);
+            if (socket != nullptr) {
+                socket->close(kKickedForGood, "banned");
+            }
+        }
+    }
+    registry.remove_member(mesh_id, member_id);
+}
+
+void Broker::archive(std::string_view mesh_id) {
+    for (Presence* peer : registry.in_mesh(mesh_id)) {
+        const net::WebSocketPtr socket = peer->socket;
+        depart(*peer);
+        if (socket != nullptr) {
+            socket->close(net::ws_close::kPolicy, "mesh archived");
+        }
+    }
+    registry.forget_mesh(mesh_id);
+}
+
+void Broker::shut_down() {
+    registry.each([](Presence& presence) {
+        if (presence.connected()) {
+            presence.socket->close(net::ws_close::kGoingAway, "shutting down");
+        }
+    });
+}
+
+// ---- status ----
+
+void Broker::set_status(Presence& presence, Status status, StatusSource source) {
+    const Status before = presence.status.status;
+    presence.status = with_signal(presence.status, status, source, clock.now(), config.status);
+    if (releases_held(before, presence.status.status)) {
+        delivery.wake(presence);
+    }
+}
+
+HookOutcome Broker::on_hook(std::int64_t pid, const std::string& cwd, Status status) {
+    if (Presence* peer = registry.by_directory(cwd, pid)) {
+        set_status(*peer, status, StatusSource::hook);
+        delivery.wake(*peer);
+        return {peer->id};
+    }
+    if (pending_.size() >= kPendingMax) {
+        pending_.erase(pending_.begin());
+    }
+    pending_.push_back({pid, cwd, status, clock.now(), false});
+    return {};
+}
+
+void Broker::apply_pending(Presence& presence) {
+    const PendingStatus* chosen = choose_pending(pending_, presence.profile.pid,
+                                                 presence.profile.cwd, clock.now(), config.status);
+    if (chosen != nullptr) {
+        presence.status = with_signal(presence.status, chosen->status, StatusSource::hook,
+                                      clock.now(), config.status);
+        pending_[static_cast<std::size_t>(chosen - pending_.data())].applied = true;
+    }
+}
+
+void Broker::tell_others(const Presence& except, const net::SharedFrame& frame) {
+    for (Presence* peer : registry.in_mesh(except.mesh_id)) {
+        if (peer != &except && peer->connected()) {
+            peer->socket->send(frame);
+        }
+    }
+}
+
+void Broker::sweep() {
+    const UnixMillis now = clock.now();
+    std::vector<Presence*> ended;
+    registry.each([&](Presence& presence) {
+        if (presence.lease_ends_at && *presence.lease_ends_at <= now) {
+            ended.push_back(&presence);
+        }
+    });
+    for (Presence* presence : ended) {
+        depart(*presence);
+    }
+    std::erase_if(pending_, [&](const PendingStatus& pending) {
+        return is_spent(pending, now, config.status);
+    });
+    if (now - last_ttl_sweep_ >= kTtlSweepEvery) {
+        last_ttl_sweep_ = now;
+        std::int64_t flipped = 0;
+        registry.each([&](Presence& presence) {
+            if (is_overdue(presence.status, now, config.status)) {
+                presence.status = {Status::idle, StatusSource::jsonl, now};
+                delivery.wake(presence);
+                flipped += 1;
+            }
+        });
+        metrics.on_ttl_sweep(flipped);
+    }
+    delivery.sweep();
+}
+
+}  // namespace nave::broker

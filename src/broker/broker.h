@@ -1,0 +1,102 @@
+// Broker: what every connection and route of the service shares, and the life of presences: hello,
+// reconnect, leave, status. No HTTP here. Loop thread only.
+#pragma once
+
+#include "base/clock.h"
+#include "base/entropy.h"
+#include "broker/config.h"
+#include "broker/delivery.h"
+#include "broker/handshake.h"
+#include "broker/mesh_store.h"
+#include "broker/metrics.h"
+#include "broker/queue_store.h"
+#include "broker/registry.h"
+#include "broker/state_store.h"
+#include "net/rate_limit.h"
+#include "runtime/log.h"
+#include "runtime/task_group.h"
+#include "runtime/worker_pool.h"
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nave::broker {
+
+// What a hello says besides its proof.
+struct Introduction {
+    std::string mesh_id;
+    std::string member_id;  // session_hello only: must be the parent's
+    Profile profile;
+    bool is_session = false;
+};
+
+struct Arrival {
+    Presence* presence = nullptr;
+    bool restored = false;
+};
+
+// Where a hook's status went.
+struct HookOutcome {
+    std::string presence_id;  // empty: kept for a peer that may connect soon
+};
+
+class Broker {
+  public:
+    Broker(const Config& config, const Clock& clock, Entropy& entropy, WorkerPool& workers,
+           storage::Database& database, TaskGroup& tasks, Logger& logger, ServiceMetrics& metrics);
+
+    const Config& config;
+    const Clock& clock;
+    Entropy& entropy;
+    TaskGroup& tasks;
+    Logger& logger;
+    ServiceMetrics& metrics;
+    MeshStore meshes;
+    StateStore states;
+    QueueStore queue;
+    Registry registry;
+    Delivery delivery;
+    net::RateLimiter send_limiter;
+
+    // Every check of a hello but the shape of its fields; on success the presence is connected.
+    // The database failing is the outer error.
+    Task<Result<std::expected<Arrival, HelloRefusal>>> arrive(HelloProof proof,
+                                                              Introduction introduction,
+                                                              net::WebSocketPtr socket);
+    [[nodiscard]] bool is_full(std::string_view mesh_id) const;
+    // Whether a presence with the claimed key is there; nothing of the claim is verified.
+    [[nodiscard]] bool may_resume(std::string_view mesh_id, const HelloProof& proof) const;
+    // The socket is gone. With a lease the peer stays present for a while.
+    void leave(Presence& presence);
+    void set_status(Presence& presence, Status status, StatusSource source);
+    HookOutcome on_hook(std::int64_t pid, const std::string& cwd, Status status);
+    // Membership ended: closes the member's sockets with 4002.
+    void revoke(std::string_view mesh_id, std::string_view member_id);
+    void archive(std::string_view mesh_id);
+    // To every connected peer of the mesh but one.
+    void tell_others(const Presence& except, const net::SharedFrame& frame);
+
+    // Once a second: leases that ended, overdue statuses, spent hook signals, envelopes to push
+    // again. Returns how many statuses became idle.
+    void sweep();
+    // Before the process stops: sockets closed 1001, presences gone.
+    void shut_down();
+
+  private:
+    Task<Result<bool>> ensure_mesh(std::string mesh_id);
+    [[nodiscard]] Presence* to_resume(const Member& member, const HelloProof& proof,
+                                      const Introduction& introduction) const;
+    void replace_session(const Presence& arriving);
+    void apply_pending(Presence& presence);
+    void depart(Presence& presence);
+
+    WorkerPool& workers_;
+    ReplayGuard replays_;
+    std::vector<PendingStatus> pending_;
+    UnixMillis last_ttl_sweep_ = 0;
+};
+
+}  // namespace nave::broker

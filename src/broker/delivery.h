@@ -1,0 +1,132 @@
+// Delivery: envelopes from acceptance to arrival (README.md, "How an envelope travels"). Decides
+// who gets an envelope, stores it, pushes it, reads what waits in the queue, and remembers what has
+// arrived. Loop thread only.
+#pragma once
+
+#include "base/clock.h"
+#include "broker/queue_store.h"
+#include "broker/registry.h"
+#include "runtime/log.h"
+#include "runtime/task_group.h"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace nave::broker {
+
+struct DeliveryLimits {
+    std::size_t waiting_max = 8'192;  // sends not stored yet, of all peers
+    std::size_t waiting_bytes_max = std::size_t{64} << 20;
+    std::size_t batch_max = 512;        // sends in one transaction
+    std::size_t in_flight_max = 1'024;  // pushes to one peer not settled yet
+    std::size_t drain_batch = 64;
+    std::int64_t queued_per_key_max = 250'000;  // envelopes waiting for one key that is not there
+    std::chrono::milliseconds claim{30'000};    // how long a push may take to settle
+    StatusTimes status;
+};
+
+// Counted by the service's metrics.
+class DeliveryObserver {
+  public:
+    virtual ~DeliveryObserver() = default;
+    virtual void on_pushed(Priority priority) = 0;
+    virtual void on_settled() = 0;
+    virtual void on_redelivered() = 0;
+};
+
+struct DeliveryStats {
+    std::size_t waiting = 0;  // sends not stored yet
+    std::uint64_t stored = 0;
+    std::uint64_t batches = 0;
+    std::uint64_t pushed = 0;
+    std::uint64_t settled = 0;
+    std::uint64_t given_back = 0;
+};
+
+class Delivery {
+  public:
+    // Called once, in order of send() among the sends of one peer: with the stored envelope, or the
+    // error. Errors "broker.busy", "broker.queue_full", and those of the database.
+    using Stored = std::move_only_function<void(const Result<Appended>&)>;
+
+    Delivery(const Clock& clock, Registry& registry, QueueStore& store, TaskGroup& tasks,
+             Logger& logger, DeliveryObserver& observer, DeliveryLimits limits = DeliveryLimits());
+
+    // The envelope has its id, sender, times and contents. `stored` is called after the commit and
+    // before any push of it. False when too much is waiting: nothing was taken, `stored` is not
+    // called.
+    bool send(const Presence& sender, const Target& target, Envelope envelope, Stored stored);
+
+    // Reads the presence's queue again: it has connected, or its status allows more than before.
+    void wake(Presence& presence);
+    // The socket's answer to ping number `ping`: everything pushed before it has arrived.
+    void on_pong(Presence& presence, std::uint64_t ping);
+    // client_ack. Either id may be empty.
+    void on_ack(Presence& presence, std::string_view broker_message_id,
+                std::string_view client_message_id);
+    // Before the presence loses its socket: what has not arrived goes back into the queue.
+    void on_disconnect(Presence& presence);
+    // Once a second: pushes again what peers that acknowledge have not acknowledged in time.
+    void sweep();
+
+    [[nodiscard]] DeliveryStats stats() const { return stats_; }
+
+  private:
+    struct Waiting {
+        Append append;
+        // Whose position the envelope was submitted under; by id, for they may be gone after the
+        // commit.
+        std::string claimed_presence;
+        std::vector<std::string> live_presences;
+        std::vector<std::string> behind;  // connected, but the envelope waits in their queue
+        Stored stored;
+        std::size_t bytes = 0;
+    };
+
+    void address_direct(const Key& key, Waiting& waiting);
+    void address_many(const Presence& sender, const Target& target, Waiting& waiting);
+    [[nodiscard]] bool allows(const Presence& presence, Priority priority) const;
+    [[nodiscard]] bool may_push(Presence& presence, Priority priority) const;
+    void push(Presence& presence, Part part, const Envelope& envelope,
+              const net::SharedFrame& frame);
+    void arrived(const InFlight& in_flight);
+    void returned(const Part& part);
+    void live_part_done(Sequence sequence);
+    void after_commit(Waiting& waiting, const Appended& appended);
+    void after_failure(Waiting& waiting);
+    void push_stored(Waiting& waiting, Sequence sequence);
+
+    void start_lane();
+    void start_settling();
+    Task<void> run_lane();
+    Task<void> store_batch(std::vector<Waiting> batch);
+    Task<void> run_settling();
+    Task<void> drain(std::string presence_id);
+    [[nodiscard]] ClaimRequest claim_request(const Presence& presence) const;
+
+    const Clock& clock_;
+    Registry& registry_;
+    QueueStore& store_;
+    TaskGroup& tasks_;
+    Logger& logger_;
+    DeliveryObserver& observer_;
+    DeliveryLimits limits_;
+
+    std::vector<Waiting> waiting_;
+    std::size_t waiting_bytes_ = 0;
+    bool lane_runs_ = false;
+    bool settling_runs_ = false;
+    std::vector<Part> arrived_;
+    std::vector<Sequence> finished_;
+    std::vector<Part> returned_;
+    // Live parts of envelopes to many that are not settled yet.
+    std::unordered_map<Sequence, std::size_t> live_parts_;
+    DeliveryStats stats_;
+};
+
+}  // namespace nave::broker

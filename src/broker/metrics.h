@@ -1,0 +1,48 @@
+// The service's Prometheus series (docs/metrics.md). The names of the original first, ours after.
+#pragma once
+
+#include "broker/delivery.h"
+#include "runtime/metrics.h"
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace nave::broker {
+
+class ServiceMetrics final : public DeliveryObserver {
+  public:
+    ServiceMetrics(Metrics& metrics, const std::string& version, const std::string& commit);
+
+    void on_socket() const { connections_.add(); }
+    // `reason` is one of the fixed ones (handshake.h, metric_reason).
+    void on_refused(std::string_view reason) const;
+    void set_connected(std::size_t count) const { active_.set(static_cast<double>(count)); }
+    void on_rejected(std::string_view reason) const;
+    void set_queue_depth(std::int64_t depth) const { depth_.set(static_cast<double>(depth)); }
+    void on_ttl_sweep(std::int64_t flipped) const;
+    void on_hook() const { hooks_.add(); }
+    void on_hook_limited() const { hooks_limited_.add(); }
+    void set_database_healthy(bool healthy) const { database_.set(healthy ? 1 : 0); }
+    void on_pushed(Priority priority) override;
+    void on_settled() override;
+    void on_redelivered() override;
+
+  private:
+    Counter connections_;
+    std::map<std::string, Counter, std::less<>> refused_;
+    Gauge active_;
+    std::array<Counter, 3> routed_;
+    std::map<std::string, Counter, std::less<>> rejected_;
+    Gauge depth_;
+    std::array<Counter, 11> sweeps_;  // by statuses changed; the last one stands for more
+    Counter hooks_;
+    Counter hooks_limited_;
+    Gauge database_;
+    Counter settled_;
+    Counter redelivered_;
+};
+
+}  // namespace nave::broker

@@ -1,0 +1,152 @@
+#include "broker/module.h"
+
+#include "broker/api/context.h"
+#include "runtime/task_group.h"
+
+namespace nave::broker {
+namespace {
+
+constexpr std::chrono::milliseconds kSweep{1'000};
+constexpr std::chrono::milliseconds kHealthCheck{1'000};
+constexpr std::chrono::milliseconds kDepth{30'000};
+constexpr std::chrono::milliseconds kTrimPause{100};
+constexpr std::chrono::milliseconds kTrimRound{60'000};
+constexpr UnixMillis kSessionKeyMs = UnixMillis{30} * 24 * 3600 * 1000;
+
+}  // namespace
+
+struct BrokerModule::Parts {
+    Deps deps;
+    TaskGroup tasks;
+    ServiceMetrics metrics;
+    Broker broker;
+    Admin admin;
+    api::Context context;
+    net::Router router;
+    bool was_healthy = true;
+
+    explicit Parts(Deps given)
+        : deps(std::move(given)),
+          tasks(deps.loop, deps.logger),
+          metrics(deps.metrics, deps.version, deps.commit),
+          broker(deps.config, deps.clock, deps.entropy, deps.workers, deps.database, tasks,
+                 deps.logger, metrics),
+          admin(deps.database, deps.clock, deps.entropy, &broker),
+          context{
+              broker,
+              admin,
+              deps.health,
+              deps.metrics,
+              deps.workers,
+              deps.database,
+              deps.version,
+              deps.commit,
+              net::RateLimiter(deps.clock,
+                               {.burst = static_cast<double>(deps.config.hook_rate_per_minute),
+                                .refill_per_second =
+                                    static_cast<double>(deps.config.hook_rate_per_minute) / 60.0})},
+          router(&api::render_error) {
+        api::add_socket_route(router, context);
+        api::add_operator_routes(router, context);
+        api::add_hook_routes(router, context);
+        api::add_join_routes(router, context);
+        api::add_admin_routes(router, context);
+    }
+
+    Task<void> sweep() {
+        for (;;) {
+            co_await deps.loop.sleep(kSweep);
+            broker.sweep();
+            metrics.set_connected(broker.registry.connected());
+        }
+    }
+
+    Task<void> watch_storage() {
+        for (;;) {
+            const bool healthy = !deps.database.trouble().has_value();
+            deps.health.report(
+                "broker.storage",
+                healthy ? std::nullopt
+                        : std::optional<std::string>("The storage backend cannot be used."));
+            metrics.set_database_healthy(healthy);
+            if (healthy != was_healthy) {
+                was_healthy = healthy;
+                if (healthy) {
+                    deps.logger.info("db healthy");
+                } else {
+                    deps.logger.warn("db ping failed");
+                }
+            }
+            co_await deps.loop.sleep(kHealthCheck);
+        }
+    }
+
+    Task<void> count_queue() {
+        for (;;) {
+            const auto depth = co_await broker.queue.depth(deps.clock.now());
+            if (depth) {
+                metrics.set_queue_depth(*depth);
+            } else {
+                deps.logger.failure(LogLevel::warn, "queue depth refresh failed", depth.error());
+            }
+            co_await deps.loop.sleep(kDepth);
+        }
+    }
+
+    // Walks over the whole queue again and again, a batch at a time.
+    Task<void> trim_queue() {
+        Sequence after = 0;
+        for (;;) {
+            const auto next = co_await broker.queue.trim(after, deps.clock.now());
+            if (!next) {
+                deps.logger.failure(LogLevel::warn, "cannot trim the queue", next.error());
+            }
+            after = next.value_or(0);
+            if (after == 0) {
+                (void)co_await broker.meshes.forget_session_keys(deps.clock.now() - kSessionKeyMs);
+            }
+            co_await deps.loop.sleep(after == 0 ? kTrimRound : kTrimPause);
+        }
+    }
+};
+
+BrokerModule::BrokerModule(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Task<Result<std::unique_ptr<BrokerModule>>> BrokerModule::create(Deps deps) {
+    auto parts = std::make_unique<Parts>(std::move(deps));
+    CO_TRY(const std::int64_t requeued, co_await parts->broker.queue.requeue_unsettled());
+    if (requeued > 0) {
+        parts->deps.logger.info("envelopes put back into the queue", {{"count", requeued}});
+    }
+    co_return std::unique_ptr<BrokerModule>(new BrokerModule(std::move(parts)));
+}
+
+BrokerModule::~BrokerModule() = default;
+
+const net::Router& BrokerModule::router() const {
+    return parts_->router;
+}
+
+void BrokerModule::start() {
+    const Config& config = parts_->deps.config;
+    parts_->deps.logger.info("broker listening",
+                             {{"version", parts_->deps.version},
+                              {"gitSha", parts_->deps.commit},
+                              {"ws_path", "/ws"},
+                              {"ttl_seconds", config.status.ttl.count() / 1000},
+                              {"hook_fresh_seconds", config.status.hook_fresh.count() / 1000},
+                              {"max_connections_per_mesh", config.connections_per_mesh_max},
+                              {"max_message_bytes", config.message_bytes_max},
+                              {"hook_rate_limit_per_min", config.hook_rate_per_minute}});
+    parts_->tasks.spawn("sweep", parts_->sweep());
+    parts_->tasks.spawn("storage watch", parts_->watch_storage());
+    parts_->tasks.spawn("queue depth", parts_->count_queue());
+    parts_->tasks.spawn("trim", parts_->trim_queue());
+}
+
+Task<void> BrokerModule::stop(std::chrono::milliseconds deadline) {
+    parts_->broker.shut_down();
+    co_await parts_->tasks.stop(deadline);
+}
+
+}  // namespace nave::broker

@@ -1,0 +1,80 @@
+// Presence: one peer in a mesh, for as long as its connection or its reconnect lease lasts. Kept in
+// memory by the node that holds its socket; the registry owns it.
+#pragma once
+
+#include "broker/queue_store.h"
+#include "broker/types.h"
+#include "net/websocket.h"
+
+#include <array>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nave::broker {
+
+// What a peer says about itself in its hello and later.
+struct Profile {
+    std::string display_name;
+    std::string session_id;
+    std::int64_t pid = 0;
+    std::string cwd;
+    std::string hostname;  // empty: not said; likewise the next three
+    std::string peer_type;
+    std::string channel;
+    std::string model;
+    std::optional<std::string> summary;
+    std::vector<Group> groups;
+    bool visible = true;
+};
+
+// How far the queue of a presence has been read, for urgent envelopes (priority now) and the rest.
+struct QueuePosition {
+    // Nothing deliverable for the presence is left in the database: new envelopes may be pushed
+    // from memory. Otherwise they wait their turn there.
+    bool caught_up = false;
+    // Envelopes for it that are on their way into the database without a claim.
+    std::size_t being_stored = 0;
+};
+
+// Pushed and not yet known to have arrived.
+struct InFlight {
+    Part part;
+    std::string id;
+    std::string client_message_id;
+    std::uint64_t ping = 0;  // the number of the ping sent after it
+    UnixMillis pushed_at = 0;
+};
+
+struct Presence {
+    std::string id;
+    std::string mesh_id;
+    Member member;
+    std::optional<Key> session_key;
+    Profile profile;
+    StatusRecord status;
+    UnixMillis connected_at = 0;
+    UnixMillis last_seen_at = 0;
+    std::optional<UnixMillis> lease_ends_at;  // set while disconnected
+
+    net::WebSocketPtr socket;   // null while disconnected
+    bool acknowledges = false;  // has sent client_ack on this socket
+
+    // Delivery's own.
+    std::array<QueuePosition, 2> positions;  // urgent, rest
+    bool draining = false;
+    bool drain_again = false;
+    std::deque<InFlight> in_flight;
+    std::uint64_t pings_sent = 0;
+    std::uint64_t pings_answered = 0;
+
+    // Where envelopes for this peer are addressed to, and what it sends under.
+    [[nodiscard]] const Key& key() const { return session_key ? *session_key : member.key; }
+    [[nodiscard]] bool connected() const { return socket != nullptr; }
+    [[nodiscard]] QueuePosition& position(Priority priority) {
+        return positions[priority == Priority::now ? 0 : 1];
+    }
+};
+
+}  // namespace nave::broker

@@ -1,0 +1,455 @@
+#include "broker/queue_store.h"
+
+#include "base/check.h"
+
+#include <algorithm>
+
+namespace nave::broker {
+
+using storage::Row;
+using storage::Transaction;
+
+namespace {
+
+constexpr std::int64_t kTrimBatch = 2'000;
+constexpr std::int64_t kStatusRecipients = 1'000;
+
+// The columns of an envelope, in the order of read_envelope().
+#define ENVELOPE_COLUMNS                                                                    \
+    "m.seq, m.id, m.sender_member_id, s.key, m.sender_key, s.display_name, m.target_spec, " \
+    "m.priority, m.nonce, m.ciphertext, m.client_message_id, m.request_fingerprint, "       \
+    "m.reply_to, m.created_at, m.expires_at"
+
+Key key_of(const Bytes& bytes) {
+    Key key{};
+    CHECK(bytes.size() == key.size(), "a key in the store has another length");
+    std::ranges::copy(bytes, key.begin());
+    return key;
+}
+
+std::string text_or_empty(const Row& row, std::size_t column) {
+    return row.is_null(column) ? std::string() : row.text(column);
+}
+
+Envelope read_envelope(const Row& row, const std::string& mesh_id) {
+    Envelope envelope;
+    envelope.id = row.text(1);
+    envelope.mesh_id = mesh_id;
+    envelope.sender_member_id = row.text(2);
+    envelope.sender_member_key = key_of(row.bytes(3));
+    envelope.sender_key = key_of(row.bytes(4));
+    envelope.sender_name = row.text(5);
+    envelope.target_spec = row.text(6);
+    envelope.priority = static_cast<Priority>(row.integer(7));
+    envelope.nonce = row.text(8);
+    envelope.ciphertext = row.text(9);
+    envelope.client_message_id = text_or_empty(row, 10);
+    envelope.request_fingerprint = text_or_empty(row, 11);
+    envelope.reply_to = text_or_empty(row, 12);
+    envelope.created_at = row.integer(13);
+    envelope.expires_at = row.integer(14);
+    return envelope;
+}
+
+storage::Param text_or_null(const std::string& text) {
+    return text.empty() ? storage::Param(nullptr) : storage::Param(text);
+}
+
+// Keys one after the other; null when there are none.
+std::optional<Bytes> packed(std::span<const Key> keys) {
+    if (keys.empty()) {
+        return std::nullopt;
+    }
+    Bytes bytes;
+    bytes.reserve(keys.size() * sizeof(Key));
+    for (const Key& key : keys) {
+        append(bytes, key);
+    }
+    return bytes;
+}
+
+std::vector<Key> unpacked(const Bytes& bytes) {
+    std::vector<Key> keys(bytes.size() / sizeof(Key));
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(i * sizeof(Key)), sizeof(Key),
+                    keys[i].begin());
+    }
+    return keys;
+}
+
+Result<void> add_delivery(Transaction& tx, const std::string& mesh_id, const Key& recipient,
+                          bool urgent, Sequence sequence) {
+    TRY_VOID(
+        tx.execute("insert into mesh_delivery (mesh_id, recipient, urgent, seq) "
+                   "values ($1, $2, $3, $4) on conflict do nothing",
+                   {mesh_id, ByteView(recipient), std::int64_t{urgent}, sequence}));
+    return ok();
+}
+
+Result<std::optional<Appended>> earlier(Transaction& tx, const Envelope& envelope) {
+    TRY(const auto row, tx.query_one("select seq, id from mesh_message where sender_member_id = $1 "
+                                     "and client_message_id = $2",
+                                     {envelope.sender_member_id, envelope.client_message_id}));
+    if (!row) {
+        return std::nullopt;
+    }
+    return Appended{row->integer(0), true, row->text(1)};
+}
+
+Result<Appended> append_one(Transaction& tx, const Append& append) {
+    const Envelope& envelope = append.envelope;
+    if (!envelope.client_message_id.empty()) {
+        TRY(auto repeated, earlier(tx, envelope));
+        if (repeated) {
+            return std::move(*repeated);
+        }
+    }
+    const std::optional<Bytes> live = packed(append.live);
+    const bool urgent = envelope.priority == Priority::now;
+    const bool claimed = !append.claimed_by.empty();
+    TRY(const auto row,
+        tx.query_one("insert into mesh_message (id, mesh_id, sender_member_id, sender_key, "
+                     "target_spec, priority, urgent, nonce, ciphertext, client_message_id, "
+                     "request_fingerprint, reply_to, created_at, expires_at, recipient, "
+                     "claimed_by, claimed_until, live_recipients) values ($1, $2, $3, $4, $5, $6, "
+                     "$7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) returning seq",
+                     {envelope.id, envelope.mesh_id, envelope.sender_member_id,
+                      ByteView(envelope.sender_key), envelope.target_spec,
+                      static_cast<std::int64_t>(envelope.priority), std::int64_t{urgent},
+                      envelope.nonce, envelope.ciphertext, text_or_null(envelope.client_message_id),
+                      text_or_null(envelope.request_fingerprint), text_or_null(envelope.reply_to),
+                      envelope.created_at, envelope.expires_at,
+                      append.recipient ? storage::Param(ByteView(*append.recipient)) : nullptr,
+                      text_or_null(append.claimed_by),
+                      claimed ? storage::Param(append.claimed_until) : nullptr, live}));
+    const Sequence sequence = row->integer(0);
+    for (const Key& recipient : append.absent) {
+        TRY_VOID(add_delivery(tx, envelope.mesh_id, recipient, urgent, sequence));
+    }
+    return Appended{sequence, false, envelope.id};
+}
+
+// The rows of one key and urgency that may be claimed, oldest first.
+Result<void> collect_direct(Transaction& tx, const ClaimRequest& request, const Key& recipient,
+                            bool urgent, std::vector<ClaimedEnvelope>& found) {
+    static const auto make = [](storage::Dialect dialect) {
+        return std::string("select " ENVELOPE_COLUMNS
+                           " from mesh_message m join mesh_member s on s.id = m.sender_member_id "
+                           "where m.mesh_id = $1 and m.recipient = $2 and m.urgent = $3 "
+                           "and m.delivered_at is null and m.expires_at > $4 "
+                           "and (m.claimed_until is null or m.claimed_until <= $4) "
+                           "order by m.seq limit $5") +
+               (dialect == storage::Dialect::postgres ? " for update of m skip locked" : "");
+    };
+    static const std::string sqlite = make(storage::Dialect::sqlite);
+    static const std::string postgres = make(storage::Dialect::postgres);
+    return tx.each(
+        tx.dialect() == storage::Dialect::sqlite ? sqlite : postgres,
+        {request.mesh_id, ByteView(recipient), std::int64_t{urgent}, request.now,
+         static_cast<std::int64_t>(request.envelopes_max)},
+        [&](const Row& row) -> Result<void> {
+            found.push_back({{row.integer(0), Part::Kind::direct, request.mesh_id, recipient},
+                             read_envelope(row, request.mesh_id)});
+            return ok();
+        });
+}
+
+Result<void> collect_stored(Transaction& tx, const ClaimRequest& request, const Key& recipient,
+                            bool urgent, std::vector<ClaimedEnvelope>& found) {
+    static const auto make = [](storage::Dialect dialect) {
+        return std::string("select " ENVELOPE_COLUMNS
+                           " from mesh_delivery d join mesh_message m on m.seq = d.seq "
+                           "join mesh_member s on s.id = m.sender_member_id "
+                           "where d.mesh_id = $1 and d.recipient = $2 and d.urgent = $3 "
+                           "and m.expires_at > $4 "
+                           "and (d.claimed_until is null or d.claimed_until <= $4) "
+                           "order by d.seq limit $5") +
+               (dialect == storage::Dialect::postgres ? " for update of d skip locked" : "");
+    };
+    static const std::string sqlite = make(storage::Dialect::sqlite);
+    static const std::string postgres = make(storage::Dialect::postgres);
+    return tx.each(
+        tx.dialect() == storage::Dialect::sqlite ? sqlite : postgres,
+        {request.mesh_id, ByteView(recipient), std::int64_t{urgent}, request.now,
+         static_cast<std::int64_t>(request.envelopes_max)},
+        [&](const Row& row) -> Result<void> {
+            found.push_back({{row.integer(0), Part::Kind::stored, request.mesh_id, recipient},
+                             read_envelope(row, request.mesh_id)});
+            return ok();
+        });
+}
+
+Result<void> mark_claimed(Transaction& tx, const ClaimRequest& request, const Part& part) {
+    if (part.kind == Part::Kind::direct) {
+        TRY_VOID(
+            tx.execute("update mesh_message set claimed_by = $2, claimed_until = $3 where seq = $1",
+                       {part.sequence, request.presence_id, request.until}));
+        return ok();
+    }
+    TRY_VOID(
+        tx.execute("update mesh_delivery set claimed_by = $3, claimed_until = $4 "
+                   "where seq = $1 and recipient = $2",
+                   {part.sequence, ByteView(part.recipient), request.presence_id, request.until}));
+    return ok();
+}
+
+Result<std::vector<ClaimedEnvelope>> claim_in(Transaction& tx, const ClaimRequest& request) {
+    std::vector<ClaimedEnvelope> found;
+    for (const Key& recipient : request.recipients) {
+        for (const bool urgent : {true, false}) {
+            if (urgent || !request.only_urgent) {
+                TRY_VOID(collect_direct(tx, request, recipient, urgent, found));
+                TRY_VOID(collect_stored(tx, request, recipient, urgent, found));
+            }
+        }
+    }
+    std::ranges::sort(found, {}, [](const ClaimedEnvelope& one) { return one.part.sequence; });
+    // What lies beyond the first `envelopes_max` of all may not be complete.
+    if (found.size() > request.envelopes_max) {
+        found.resize(request.envelopes_max);
+    }
+    for (const ClaimedEnvelope& one : found) {
+        TRY_VOID(mark_claimed(tx, request, one.part));
+    }
+    return found;
+}
+
+Result<void> settle_part(Transaction& tx, const Part& part, UnixMillis now) {
+    switch (part.kind) {
+        case Part::Kind::direct:
+            TRY_VOID(
+                tx.execute("update mesh_message set delivered_at = $2 "
+                           "where seq = $1 and delivered_at is null",
+                           {part.sequence, now}));
+            break;
+        case Part::Kind::stored:
+            TRY_VOID(tx.execute("delete from mesh_delivery where seq = $1 and recipient = $2",
+                                {part.sequence, ByteView(part.recipient)}));
+            break;
+        case Part::Kind::live:
+            break;  // the list is dropped as a whole
+    }
+    return ok();
+}
+
+Result<void> give_back_part(Transaction& tx, const Part& part) {
+    switch (part.kind) {
+        case Part::Kind::direct:
+            TRY_VOID(
+                tx.execute("update mesh_message set claimed_by = null, claimed_until = null "
+                           "where seq = $1",
+                           {part.sequence}));
+            break;
+        case Part::Kind::stored:
+            TRY_VOID(
+                tx.execute("update mesh_delivery set claimed_by = null, claimed_until = null "
+                           "where seq = $1 and recipient = $2",
+                           {part.sequence, ByteView(part.recipient)}));
+            break;
+        case Part::Kind::live:
+            TRY_VOID(
+                tx.execute("insert into mesh_delivery (mesh_id, recipient, urgent, seq) "
+                           "select mesh_id, $2, urgent, seq from mesh_message "
+                           "where seq = $1 on conflict do nothing",
+                           {part.sequence, ByteView(part.recipient)}));
+            break;
+    }
+    return ok();
+}
+
+}  // namespace
+
+Task<Result<std::vector<Appended>>> QueueStore::append(std::vector<Append> appends) {
+    auto write = [appends = std::move(appends)](Transaction& tx) -> Result<std::vector<Appended>> {
+        std::vector<Appended> outcome;
+        outcome.reserve(appends.size());
+        for (const Append& append : appends) {
+            TRY(auto one, append_one(tx, append));
+            outcome.push_back(std::move(one));
+        }
+        return outcome;
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<std::vector<ClaimedEnvelope>>> QueueStore::claim(ClaimRequest request) {
+    auto write = [request = std::move(request)](Transaction& tx) { return claim_in(tx, request); };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<void>> QueueStore::settle(std::vector<Part> parts, std::vector<Sequence> finished,
+                                      UnixMillis now) {
+    auto write = [parts = std::move(parts), finished = std::move(finished),
+                  now](Transaction& tx) -> Result<void> {
+        for (const Part& part : parts) {
+            TRY_VOID(settle_part(tx, part, now));
+        }
+        for (const Sequence sequence : finished) {
+            TRY_VOID(
+                tx.execute("update mesh_message set live_recipients = null, delivered_at = $2 "
+                           "where seq = $1",
+                           {sequence, now}));
+        }
+        return ok();
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<void>> QueueStore::give_back(std::vector<Part> parts) {
+    auto write = [parts = std::move(parts)](Transaction& tx) -> Result<void> {
+        for (const Part& part : parts) {
+            TRY_VOID(give_back_part(tx, part));
+        }
+        return ok();
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<std::optional<Part>>> QueueStore::find_part(std::string mesh_id,
+                                                        std::vector<Key> recipients,
+                                                        std::string broker_message_id,
+                                                        std::string client_message_id) {
+    auto read = [mesh_id = std::move(mesh_id), recipients = std::move(recipients),
+                 broker_id = std::move(broker_message_id),
+                 client_id =
+                     std::move(client_message_id)](Transaction& tx) -> Result<std::optional<Part>> {
+        for (const Key& recipient : recipients) {
+            // Two senders may use one client id: any envelope of it that is still queued for the
+            // caller will do.
+            TRY(const auto direct,
+                tx.query_one("select seq from mesh_message where mesh_id = $1 and recipient = $2 "
+                             "and delivered_at is null and (id = $3 or client_message_id = $4) "
+                             "order by seq limit 1",
+                             {mesh_id, ByteView(recipient), broker_id, text_or_null(client_id)}));
+            if (direct) {
+                return Part{direct->integer(0), Part::Kind::direct, mesh_id, recipient};
+            }
+            TRY(const auto stored,
+                tx.query_one("select m.seq from mesh_delivery d join mesh_message m "
+                             "on m.seq = d.seq where d.mesh_id = $1 and d.recipient = $2 "
+                             "and (m.id = $3 or m.client_message_id = $4) order by m.seq limit 1",
+                             {mesh_id, ByteView(recipient), broker_id, text_or_null(client_id)}));
+            if (stored) {
+                return Part{stored->integer(0), Part::Kind::stored, mesh_id, recipient};
+            }
+        }
+        return std::nullopt;
+    };
+    co_return co_await database_.read(std::move(read));
+}
+
+Task<Result<std::optional<EnvelopeStatus>>> QueueStore::status(std::string mesh_id,
+                                                               std::string id) {
+    auto read = [mesh_id = std::move(mesh_id),
+                 id = std::move(id)](Transaction& tx) -> Result<std::optional<EnvelopeStatus>> {
+        TRY(const auto row, tx.query_one("select seq, target_spec, sender_member_id, created_at, "
+                                         "delivered_at, recipient, live_recipients "
+                                         "from mesh_message where mesh_id = $1 and id = $2",
+                                         {mesh_id, id}));
+        if (!row) {
+            return std::nullopt;
+        }
+        EnvelopeStatus status{
+            id, row->text(1), row->text(2), row->integer(3), row->integer_or_null(4), {}};
+        if (!row->is_null(5)) {
+            status.recipients.push_back({key_of(row->bytes(5)), status.delivered_at.has_value()});
+            return status;
+        }
+        if (!row->is_null(6)) {
+            for (const Key& key : unpacked(row->bytes(6))) {
+                status.recipients.push_back({key, false});
+            }
+        }
+        TRY_VOID(tx.each("select recipient from mesh_delivery where seq = $1 limit $2",
+                         {row->integer(0), kStatusRecipients},
+                         [&](const Row& part) -> Result<void> {
+                             status.recipients.push_back({key_of(part.bytes(0)), false});
+                             return ok();
+                         }));
+        // Its own mark says that the live parts have arrived; the stored ones may not have.
+        if (!status.recipients.empty()) {
+            status.delivered_at.reset();
+        }
+        return status;
+    };
+    co_return co_await database_.read(std::move(read));
+}
+
+Task<Result<std::int64_t>> QueueStore::depth(UnixMillis now) {
+    auto read = [now](Transaction& tx) -> Result<std::int64_t> {
+        TRY(const auto direct,
+            tx.query_one("select count(*) from mesh_message where recipient is not null "
+                         "and delivered_at is null and expires_at > $1",
+                         {now}));
+        TRY(const auto stored,
+            tx.query_one("select count(*) from mesh_delivery d join mesh_message m "
+                         "on m.seq = d.seq where m.expires_at > $1",
+                         {now}));
+        return direct->integer(0) + stored->integer(0);
+    };
+    co_return co_await database_.read(std::move(read));
+}
+
+Task<Result<std::int64_t>> QueueStore::queued_for(std::string mesh_id, Key recipient) {
+    auto read = [mesh_id = std::move(mesh_id), recipient](Transaction& tx) -> Result<std::int64_t> {
+        TRY(const auto row, tx.query_one("select count(*) from mesh_message where mesh_id = $1 "
+                                         "and recipient = $2 and delivered_at is null",
+                                         {mesh_id, ByteView(recipient)}));
+        return row->integer(0);
+    };
+    co_return co_await database_.read(std::move(read));
+}
+
+Task<Result<std::int64_t>> QueueStore::requeue_unsettled() {
+    auto write = [](Transaction& tx) -> Result<std::int64_t> {
+        TRY(const auto rows, tx.query("select seq, mesh_id, urgent, live_recipients "
+                                      "from mesh_message where live_recipients is not null"));
+        std::int64_t parts = 0;
+        for (const Row& row : rows) {
+            for (const Key& key : unpacked(row.bytes(3))) {
+                TRY_VOID(add_delivery(tx, row.text(1), key, row.integer(2) != 0, row.integer(0)));
+                parts += 1;
+            }
+        }
+        TRY_VOID(
+            tx.execute("update mesh_message set live_recipients = null "
+                       "where live_recipients is not null"));
+        TRY_VOID(
+            tx.execute("update mesh_message set claimed_by = null, claimed_until = null "
+                       "where delivered_at is null and recipient is not null "
+                       "and claimed_until is not null"));
+        TRY_VOID(
+            tx.execute("update mesh_delivery set claimed_by = null, claimed_until = null "
+                       "where claimed_until is not null"));
+        return parts;
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<Sequence>> QueueStore::trim(Sequence after, UnixMillis now) {
+    auto write = [after, now, remember = policy_.remember_ms](Transaction& tx) -> Result<Sequence> {
+        TRY(const auto last,
+            tx.query_one("select cast(max(seq) as bigint), cast(count(*) as bigint) from "
+                         "(select seq from mesh_message where seq > $1 order by seq limit $2) "
+                         "as batch",
+                         {after, kTrimBatch}));
+        if (last->is_null(0)) {
+            return Sequence{0};
+        }
+        const Sequence until = last->integer(0);
+        TRY_VOID(
+            tx.execute("delete from mesh_delivery where seq > $1 and seq <= $2 and exists "
+                       "(select 1 from mesh_message m where m.seq = mesh_delivery.seq "
+                       "and m.expires_at <= $3)",
+                       {after, until, now}));
+        TRY_VOID(
+            tx.execute("delete from mesh_message where seq > $1 and seq <= $2 "
+                       "and (expires_at <= $3 or (delivered_at <= $4 and not exists "
+                       "(select 1 from mesh_delivery d where d.seq = mesh_message.seq)))",
+                       {after, until, now, now - remember}));
+        return last->integer(1) < kTrimBatch ? Sequence{0} : until;
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
+}  // namespace nave::broker

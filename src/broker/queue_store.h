@@ -1,0 +1,137 @@
+// QueueStore: the durable queue of envelopes. One method is one transaction.
+//
+// A direct envelope is one row: the message with its recipient key. An envelope to many is one
+// message row, a list of the keys it is pushed to at once (its live recipients), and one delivery
+// row for each key that was not there. Both are queued for a key until settled or expired.
+//
+// A claim keeps an envelope from being handed out twice while it is on its way: it names the
+// presence and ends by itself at `until`. Envelopes are claimed when they are read from the queue,
+// or already by append() when the presence they will be pushed to is known.
+#pragma once
+
+#include "base/result.h"
+#include "broker/types.h"
+#include "runtime/task.h"
+#include "storage/database.h"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace nave::broker {
+
+struct QueuePolicy {
+    // How long a settled envelope is remembered, for message_status and against repeats.
+    UnixMillis remember_ms = 24 * 60 * 60 * 1000;
+};
+
+// What one accepted send becomes.
+struct Append {
+    Envelope envelope;
+    // Direct envelopes only.
+    std::optional<Key> recipient;
+    // Presence that it is going to be pushed to, for which it is claimed; empty: none.
+    std::string claimed_by;
+    UnixMillis claimed_until = 0;
+    // Envelopes to many only: keys pushed to at once, keys that were not there.
+    std::vector<Key> live;
+    std::vector<Key> absent;
+};
+
+struct Appended {
+    Sequence sequence = 0;
+    // The sender used this client message id before: nothing was stored, this is the envelope that
+    // was.
+    bool repeated = false;
+    std::string id;
+};
+
+// An envelope on its way to one key.
+struct Part {
+    enum class Kind : std::uint8_t {
+        direct,  // the message row is its queue entry
+        stored,  // of one to many: a delivery row
+        live,    // of one to many: in the list of the message row
+    };
+    Sequence sequence = 0;
+    Kind kind = Kind::direct;
+    std::string mesh_id;
+    Key recipient{};
+
+    friend bool operator==(const Part&, const Part&) = default;
+};
+
+struct ClaimedEnvelope {
+    Part part;
+    Envelope envelope;
+};
+
+struct ClaimRequest {
+    std::string mesh_id;
+    std::vector<Key> recipients;  // the member's key and, if it has one, the session's
+    std::string presence_id;
+    bool only_urgent = false;  // priority now
+    UnixMillis now = 0;
+    UnixMillis until = 0;
+    std::size_t envelopes_max = 64;
+};
+
+struct EnvelopeStatus {
+    std::string id;
+    std::string target_spec;
+    std::string sender_member_id;
+    UnixMillis created_at = 0;
+    std::optional<UnixMillis> delivered_at;  // to all
+    struct Recipient {
+        Key key{};
+        bool delivered = false;
+    };
+    std::vector<Recipient> recipients;  // at most 1,000
+};
+
+class QueueStore {
+  public:
+    QueueStore(storage::Database& database, QueuePolicy policy)
+        : database_(database), policy_(policy) {}
+
+    // All are stored, in this order, or none. One answer per append.
+    Task<Result<std::vector<Appended>>> append(std::vector<Append> appends);
+
+    // Deliverable envelopes of these keys in order of sequence, now claimed. Fewer than
+    // `envelopes_max` means that nothing more is there to claim.
+    Task<Result<std::vector<ClaimedEnvelope>>> claim(ClaimRequest request);
+    // They have arrived: direct and stored parts leave the queue. For envelopes to many whose live
+    // parts have all arrived or been given back, the list is dropped: `finished`. Unknown and
+    // settled ones are ignored.
+    Task<Result<void>> settle(std::vector<Part> parts, std::vector<Sequence> finished,
+                              UnixMillis now);
+    // They have not, and their presence is gone: whoever comes next may claim them at once. A live
+    // part becomes a stored one.
+    Task<Result<void>> give_back(std::vector<Part> parts);
+    // client_ack: the sender's own id of an envelope. Nullopt when it is not one for these keys.
+    Task<Result<std::optional<Part>>> find_part(std::string mesh_id, std::vector<Key> recipients,
+                                                std::string broker_message_id,
+                                                std::string client_message_id);
+
+    Task<Result<std::optional<EnvelopeStatus>>> status(std::string mesh_id, std::string id);
+    // Not settled and not expired, of all meshes.
+    Task<Result<std::int64_t>> depth(UnixMillis now);
+    // Direct envelopes queued for one key. Takes time in proportion: the caller keeps count.
+    Task<Result<std::int64_t>> queued_for(std::string mesh_id, Key recipient);
+
+    // After a start: envelopes to many whose pushes were under way when the process ended. Returns
+    // how many parts were put back into the queue. Only for a store that no other node uses.
+    Task<Result<std::int64_t>> requeue_unsettled();
+    // One batch of expired and long settled envelopes with a sequence above `after`; returns the
+    // last sequence looked at, 0 when the end was reached.
+    Task<Result<Sequence>> trim(Sequence after, UnixMillis now);
+
+  private:
+    storage::Database& database_;
+    QueuePolicy policy_;
+};
+
+}  // namespace nave::broker

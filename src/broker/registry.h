@@ -1,0 +1,79 @@
+// Registry: who is in which mesh now, found by id, key, group, session or working directory. Holds
+// the presences of this node and the members of every mesh that has one. Loop thread only.
+#pragma once
+
+#include "base/clock.h"
+#include "broker/presence.h"
+#include "broker/target.h"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace nave::broker {
+
+struct KeyHash {
+    // Keys are points of a curve, their bytes are as good as random.
+    std::size_t operator()(const Key& key) const noexcept;
+};
+
+class Registry {
+  public:
+    // Members are the mesh's full list, revoked ones left out.
+    void load_mesh(Mesh mesh, std::vector<Member> members);
+    [[nodiscard]] bool knows_mesh(std::string_view mesh_id) const;
+    [[nodiscard]] const Mesh* mesh(std::string_view mesh_id) const;
+    void add_member(Member member);
+    void remove_member(std::string_view mesh_id, std::string_view member_id);
+    void forget_mesh(std::string_view mesh_id);  // it must have no presence
+
+    [[nodiscard]] const Member* member_by_key(std::string_view mesh_id, const Key& key) const;
+    [[nodiscard]] const Member* member_by_id(std::string_view mesh_id, std::string_view id) const;
+
+    // The presence lives until remove(). Its id, mesh, member and session key do not change.
+    Presence& add(std::unique_ptr<Presence> presence);
+    void remove(Presence& presence);
+    [[nodiscard]] Presence* find(std::string_view presence_id);
+    // Connected ones before leased ones, the youngest first.
+    [[nodiscard]] std::vector<Presence*> with_key(std::string_view mesh_id, const Key& key) const;
+    // Of one mesh, the oldest connection first.
+    [[nodiscard]] std::vector<Presence*> in_mesh(std::string_view mesh_id) const;
+    // Connections and leases: what counts against the mesh's capacity.
+    [[nodiscard]] std::size_t count(std::string_view mesh_id) const;
+    [[nodiscard]] std::size_t connected() const { return connected_; }
+    void set_connected(Presence& presence, net::WebSocketPtr socket);
+    void set_disconnected(Presence& presence, UnixMillis lease_ends_at);
+    // For hooks, over all meshes: the youngest connection with this directory, and this process id
+    // if there is one.
+    [[nodiscard]] Presence* by_directory(std::string_view cwd, std::int64_t pid) const;
+    void each(const std::function<void(Presence&)>& visit) const;
+
+    // The connected or leased peers a target names, the sender left out of groups and broadcasts.
+    [[nodiscard]] std::vector<Presence*> peers_of(const Presence& sender,
+                                                  const Target& target) const;
+    // The keys of members that a group or broadcast target names and that have no presence. Group
+    // membership of an absent member is that of its last presence, else its default.
+    [[nodiscard]] std::vector<Key> absent_of(const Presence& sender, const Target& target) const;
+
+  private:
+    struct LiveMesh {
+        Mesh mesh;
+        std::unordered_map<std::string, Member> members;  // by id
+        std::unordered_map<Key, std::string, KeyHash> ids_by_key;
+        std::vector<Presence*> presences;  // in order of connection
+        std::unordered_map<Key, std::vector<Presence*>, KeyHash> by_key;
+    };
+    [[nodiscard]] const LiveMesh* find_mesh(std::string_view mesh_id) const;
+    [[nodiscard]] LiveMesh* find_mesh(std::string_view mesh_id);
+
+    std::unordered_map<std::string, LiveMesh> meshes_;
+    std::unordered_map<std::string, std::unique_ptr<Presence>> presences_;
+    std::unordered_map<std::string, std::vector<Presence*>> by_directory_;
+    std::size_t connected_ = 0;
+};
+
+}  // namespace nave::broker

@@ -1,0 +1,226 @@
+#include "broker/requests.h"
+
+#include "broker/errors.h"
+#include "broker/groups.h"
+#include "broker/hex_key.h"
+#include "broker/wire.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace nave::broker {
+namespace {
+
+constexpr std::size_t kSummaryBytes = 4'096;
+constexpr std::size_t kStateKeyBytes = 256;
+
+const json::Value* find(const ClientRequest& request, std::string_view name) {
+    const json::Value* value = request.fields.if_contains(name);
+    return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+// Empty when it is absent or no string.
+std::string text_of(const ClientRequest& request, std::string_view name) {
+    const json::Value* value = find(request, name);
+    return value != nullptr && value->is_string()
+               ? std::string(value->get_string().data(), value->get_string().size())
+               : std::string();
+}
+
+// ---- presence ----
+
+Task<Result<void>> set_status(Session& session, Presence& presence, const ClientRequest& request) {
+    const auto status = parse_status(text_of(request, "status"));
+    if (!status) {
+        co_return errors::invalid_argument("status must be idle, working or dnd");
+    }
+    session.broker().set_status(presence, *status, StatusSource::manual);
+    session.broker().logger.info("ws set_status",
+                                 {{"presence_id", presence.id}, {"status", status_name(*status)}});
+    co_return ok();
+}
+
+Task<Result<void>> list_peers(Session& session, Presence& presence, const ClientRequest& request) {
+    std::vector<Presence*> peers = session.broker().registry.in_mesh(presence.mesh_id);
+    std::erase_if(peers, [&](const Presence* peer) {
+        return !peer->profile.visible && peer->member.id != presence.member.id;
+    });
+    session.reply(peers_list_json(peers, request.request_id));
+    co_return ok();
+}
+
+Task<Result<void>> set_summary(Session& /*session*/, Presence& presence,
+                               const ClientRequest& request) {
+    std::string summary = text_of(request, "summary");
+    if (summary.size() > kSummaryBytes) {
+        co_return errors::invalid_argument("summary is longer than 4096 bytes");
+    }
+    presence.profile.summary = std::move(summary);
+    co_return ok();
+}
+
+Task<Result<void>> set_visible(Session& session, Presence& presence, const ClientRequest& request) {
+    const json::Value* visible = find(request, "visible");
+    if (visible == nullptr || !visible->is_bool()) {
+        co_return errors::invalid_argument("visible must be true or false");
+    }
+    presence.profile.visible = visible->get_bool();
+    session.reply(ack_json(text_of(request, "id"), "", request.request_id));
+    co_return ok();
+}
+
+Task<Result<void>> join_named_group(Session& /*session*/, Presence& presence,
+                                    const ClientRequest& request) {
+    co_return join_group(presence.profile.groups,
+                         {text_of(request, "name"), text_of(request, "role")});
+}
+
+Task<Result<void>> leave_named_group(Session& /*session*/, Presence& presence,
+                                     const ClientRequest& request) {
+    leave_group(presence.profile.groups, text_of(request, "name"));
+    co_return ok();
+}
+
+// ---- envelopes ----
+
+Task<Result<void>> client_ack(Session& session, Presence& presence, const ClientRequest& request) {
+    session.broker().delivery.on_ack(presence, text_of(request, "brokerMessageId"),
+                                     text_of(request, "clientMessageId"));
+    co_return ok();
+}
+
+// Whether a receiver that has not got the envelope is there (held) or not (disconnected).
+std::string recipient_json(const Registry& registry, const std::string& mesh_id,
+                           const EnvelopeStatus::Recipient& recipient) {
+    const std::vector<Presence*> peers = registry.with_key(mesh_id, recipient.key);
+    const bool there = !peers.empty() && peers.front()->connected();
+    const Member* member = registry.member_by_key(mesh_id, recipient.key);
+    std::string text;
+    json::ObjectWriter writer(text);
+    writer.text("name", !peers.empty()      ? peers.front()->profile.display_name
+                        : member != nullptr ? member->display_name
+                                            : "unknown");
+    writer.plain("pubkey", hex_key(recipient.key));
+    writer.plain("status", recipient.delivered ? "delivered" : there ? "held" : "disconnected");
+    writer.close();
+    return text;
+}
+
+Task<Result<void>> message_status(Session& session, Presence& presence,
+                                  const ClientRequest& request) {
+    const std::string id = text_of(request, "messageId");
+    const std::string mesh_id = presence.mesh_id;
+    CO_TRY(const auto status, co_await session.broker().queue.status(mesh_id, id));
+    if (!status) {
+        co_return errors::not_found("No message has this id.");
+    }
+    std::string recipients = "[";
+    for (const EnvelopeStatus::Recipient& recipient : status->recipients) {
+        recipients.append(recipients.size() > 1 ? "," : "");
+        recipients.append(recipient_json(session.broker().registry, mesh_id, recipient));
+    }
+    recipients.push_back(']');
+    Answer answer("message_status_result", request.request_id);
+    answer.fields().plain("messageId", status->id);
+    answer.fields().text("targetSpec", status->target_spec);
+    answer.fields().boolean("delivered", status->delivered_at.has_value());
+    if (status->delivered_at) {
+        answer.fields().plain("deliveredAt", iso8601(*status->delivered_at));
+    } else {
+        answer.fields().raw("deliveredAt", "null");
+    }
+    answer.fields().raw("recipients", recipients);
+    session.reply(answer.take());
+    co_return ok();
+}
+
+// ---- shared state ----
+
+void append_state(json::ObjectWriter& writer, const StateEntry& entry) {
+    writer.text("key", entry.key);
+    writer.raw("value", entry.value);
+    writer.text("updatedBy", entry.updated_by_name);
+    writer.text("updatedAt", entry.updated_at == 0 ? "" : iso8601(entry.updated_at));
+}
+
+Task<Result<void>> set_state(Session& session, Presence& presence, const ClientRequest& request) {
+    StateEntry entry;
+    entry.key = text_of(request, "key");
+    if (entry.key.empty() || entry.key.size() > kStateKeyBytes) {
+        co_return errors::invalid_argument("key must have 1 to 256 bytes");
+    }
+    const json::Value* value = request.fields.if_contains("value");
+    entry.value = value == nullptr ? "null" : json::text(*value);
+    entry.updated_by = presence.member.id;
+    entry.updated_by_name = presence.profile.display_name;
+    entry.updated_at = session.broker().clock.now();
+    const std::string mesh_id = presence.mesh_id;
+    CO_TRY(const bool stored, co_await session.broker().states.set(mesh_id, entry));
+    if (!stored) {
+        co_return errors::invalid_argument("the mesh has too many state keys");
+    }
+    if (const Presence* still = session.presence()) {
+        Answer change("state_change", {});
+        change.fields().text("key", entry.key);
+        change.fields().raw("value", entry.value);
+        change.fields().text("updatedBy", entry.updated_by_name);
+        session.broker().tell_others(*still, net::SharedFrame::text(change.take()));
+    }
+    co_return ok();
+}
+
+Task<Result<void>> get_state(Session& session, Presence& presence, const ClientRequest& request) {
+    const std::string key = text_of(request, "key");
+    CO_TRY(auto entry, co_await session.broker().states.get(presence.mesh_id, key));
+    if (!entry) {
+        entry = StateEntry{key, "null", {}, {}, 0};
+    }
+    Answer answer("state_result", request.request_id);
+    append_state(answer.fields(), *entry);
+    session.reply(answer.take());
+    co_return ok();
+}
+
+Task<Result<void>> list_state(Session& session, Presence& presence, const ClientRequest& request) {
+    CO_TRY(const auto entries, co_await session.broker().states.list(presence.mesh_id));
+    std::string list = "[";
+    for (const StateEntry& entry : entries) {
+        list.append(list.size() > 1 ? "," : "");
+        json::ObjectWriter writer(list);
+        append_state(writer, entry);
+        writer.close();
+    }
+    list.push_back(']');
+    Answer answer("state_list", request.request_id);
+    answer.fields().raw("entries", list);
+    session.reply(answer.take());
+    co_return ok();
+}
+
+constexpr std::array<std::pair<std::string_view, RequestHandler>, 12> kHandlers{{
+    {"set_status", &set_status},
+    {"list_peers", &list_peers},
+    {"set_summary", &set_summary},
+    {"set_visible", &set_visible},
+    {"join_group", &join_named_group},
+    {"leave_group", &leave_named_group},
+    {"client_ack", &client_ack},
+    {"message_status", &message_status},
+    {"set_state", &set_state},
+    {"get_state", &get_state},
+    {"list_state", &list_state},
+    {"send", nullptr},
+}};
+
+}  // namespace
+
+RequestHandler find_handler(std::string_view type) {
+    const auto* const found =
+        std::ranges::find(kHandlers, type, &std::pair<std::string_view, RequestHandler>::first);
+    return found == kHandlers.end() ? nullptr : found->second;
+}
+
+}  // namespace nave::broker

@@ -1,0 +1,44 @@
+// What the broker says, as JSON text: one function per message of the protocol (docs/protocol/
+// broker.md). Every answer echoes the request's `_reqId` when there was one.
+#pragma once
+
+#include "base/json_writer.h"
+#include "broker/presence.h"
+#include "broker/types.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nave::broker {
+
+// "2026-11-21T03:00:00.000Z"
+[[nodiscard]] std::string iso8601(UnixMillis time);
+
+// Begins {"type":"<type>" and carries the correlation fields; the caller adds the rest.
+class Answer {
+  public:
+    Answer(std::string_view type, std::string_view request_id);
+    [[nodiscard]] json::ObjectWriter& fields() { return writer_; }
+    [[nodiscard]] std::string take();
+
+  private:
+    std::string text_;
+    json::ObjectWriter writer_;
+};
+
+[[nodiscard]] std::string hello_ack_json(const Presence& presence, bool restored,
+                                         std::string_view request_id);
+// `id` is the client's own; "" when it gave none.
+[[nodiscard]] std::string ack_json(std::string_view id, std::string_view message_id,
+                                   std::string_view request_id);
+// The refusal that newer clients read; older ones take any ack for success and read error_json().
+[[nodiscard]] std::string refused_ack_json(std::string_view id, std::string_view error,
+                                           std::string_view request_id);
+[[nodiscard]] std::string error_json(std::string_view code, std::string_view message,
+                                     std::string_view id, std::string_view request_id);
+[[nodiscard]] std::string push_json(const Envelope& envelope);
+[[nodiscard]] std::string peers_list_json(const std::vector<Presence*>& peers,
+                                          std::string_view request_id);
+
+}  // namespace nave::broker

@@ -3,55 +3,14 @@
 #include "base/check.h"
 #include "base/encoding.h"
 #include "base/json.h"
+#include "base/json_writer.h"
 
 #include <fmt/format.h>
 
 namespace nave::prekeys {
 namespace {
 
-// Appends members to one JSON object; names are literals that need no escaping.
-class ObjectWriter {
-  public:
-    explicit ObjectWriter(std::string& out) : out_(out) { out_.push_back('{'); }
-    void text(std::string_view name, std::string_view value) {
-        key(name);
-        json::append_quoted(out_, value);
-    }
-    void bytes(std::string_view name, ByteView value) {
-        key(name);
-        out_.push_back('"');
-        base64_append(out_, value);
-        out_.push_back('"');
-    }
-    void integer(std::string_view name, std::int64_t value) {
-        key(name);
-        fmt::format_to(std::back_inserter(out_), "{}", value);
-    }
-    void raw(std::string_view name, std::string_view json_text) {
-        key(name);
-        out_.append(json_text);
-    }
-    void boolean(std::string_view name, bool value) { raw(name, value ? "true" : "false"); }
-    // Starts a nested object under `name`; the caller closes it before going on.
-    [[nodiscard]] ObjectWriter object(std::string_view name) {
-        key(name);
-        return ObjectWriter(out_);
-    }
-    void close() { out_.push_back('}'); }
-
-  private:
-    void key(std::string_view name) {
-        if (!first_) {
-            out_.push_back(',');
-        }
-        first_ = false;
-        out_.push_back('"');
-        out_.append(name);
-        out_.append("\":");
-    }
-    std::string& out_;
-    bool first_ = true;
-};
+using json::ObjectWriter;
 
 void append_identity(ObjectWriter& writer, const Profile& profile) {
     const IdentityKeys& keys = profile.keys;

@@ -179,8 +179,24 @@ bool Connection::flush_outgoing() {
     if (write_armed_) {
         return false;
     }
-    while (outgoing_->unsent() > 0) {
-        Outgoing& o = *outgoing_;
+    switch (send_outgoing()) {
+        case Sent::all:
+            outgoing_.reset();
+            return true;
+        case Sent::some:
+            wait_for_client();
+            return false;
+        case Sent::failed:
+            close_now();
+            return false;
+    }
+    return false;
+}
+
+Connection::Sent Connection::send_outgoing() {
+    Outgoing& o = *outgoing_;
+    Sent outcome = Sent::all;
+    while (o.unsent() > 0) {
         const std::size_t head_sent = std::min(o.sent, o.bytes.size());
         std::array<iovec, 2> parts{};
         parts[0] = {.iov_base = o.bytes.data() + head_sent, .iov_len = o.bytes.size() - head_sent};
@@ -192,20 +208,16 @@ bool Connection::flush_outgoing() {
         const ssize_t sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
         if (sent > 0) {
             o.sent += static_cast<std::size_t>(sent);
-        } else if (would_block(sent)) {
-            // What has been sent is dropped now, so that a slow stream does not keep it all.
-            const std::size_t done = std::min(o.sent, o.bytes.size());
-            o.bytes.erase(0, done);
-            o.sent -= done;
-            wait_for_client();
-            return false;
         } else {
-            close_now();
-            return false;
+            outcome = would_block(sent) ? Sent::some : Sent::failed;
+            break;
         }
     }
-    outgoing_.reset();
-    return true;
+    // What has been sent is dropped now, so that a slow stream does not keep it all.
+    const std::size_t done = std::min(o.sent, o.bytes.size());
+    o.bytes.erase(0, done);
+    o.sent -= done;
+    return outcome;
 }
 
 void Connection::wait_for_client() {

@@ -97,6 +97,8 @@ class Connection final
     // Sends what can be sent; false when the connection closed or must wait for the client.
     [[nodiscard]] bool flush();
     [[nodiscard]] bool flush_outgoing();
+    enum class Sent : std::uint8_t { all, some, failed };
+    [[nodiscard]] Sent send_outgoing();
     // After any event: sends, runs requests that were held back, closes or waits for more.
     void advance();
     // Notes that the kernel takes no more, and waits until it does.
@@ -140,6 +142,7 @@ class Connection final
     // connection_stream.cc
     void start_stream(Response& response, bool chunked);
     [[nodiscard]] bool stream_write(std::string_view bytes);
+    void stream_flush();
     [[nodiscard]] std::size_t unsent() const { return outgoing_ ? outgoing_->unsent() : 0; }
     void stream_end();
     void stream_abort();

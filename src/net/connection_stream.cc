@@ -12,6 +12,12 @@ bool Connection::Stream::write(std::string_view bytes) {
     return connection_ && connection_->stream_write(bytes);
 }
 
+void Connection::Stream::flush() {
+    if (connection_) {
+        connection_->stream_flush();
+    }
+}
+
 std::size_t Connection::Stream::buffered() const {
     return connection_ ? connection_->unsent() : 0;
 }
@@ -88,6 +94,13 @@ bool Connection::stream_write(std::string_view bytes) {
         core_->schedule_flush(*this);
     }
     return !doomed_;
+}
+
+// A failure is left to the scheduled flush: closing calls back into the writer.
+void Connection::stream_flush() {
+    if (phase_ == Phase::streaming && outgoing_ && !write_armed_ && !doomed_) {
+        static_cast<void>(send_outgoing());
+    }
 }
 
 void Connection::stream_end() {

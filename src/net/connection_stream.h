@@ -21,6 +21,7 @@ class Connection::Stream final : public ResponseStream {
     Stream& operator=(const Stream&) = delete;
 
     bool write(std::string_view bytes) override;
+    void flush() override;
     [[nodiscard]] std::size_t buffered() const override;
     void close() override;
     void abort() override;

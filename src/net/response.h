@@ -22,6 +22,9 @@ class ResponseStream {
     virtual ~ResponseStream() = default;
     // Queues bytes; false once the client has gone. Never blocks: watch buffered().
     virtual bool write(std::string_view bytes) = 0;
+    // Hands the kernel what it takes of the queue, without waiting for the end of this loop turn.
+    // Never ends the stream.
+    virtual void flush() {}
     // Bytes queued and not yet taken by the kernel.
     [[nodiscard]] virtual std::size_t buffered() const = 0;
     // Ends the response cleanly; abort() resets the connection.

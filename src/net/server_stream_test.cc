@@ -227,6 +227,32 @@ TEST_F(ServerStreamTest, AStreamCallbackThatThrowsIsLogged) {
     EXPECT_EQ(ask(kHello).body, "hello");
 }
 
+// Everything is published before the loop turns, more than the stream's own buffer holds.
+TEST_F(ServerStreamTest, ABurstOfEventsReachesAReaderThatReads) {
+    SseChannel channel({.queue_events_max = 16, .queue_bytes_max = 16 * 1024});
+    router.add(Method::get, "/events",
+               SyncHandler([&](const Request&) { return channel.subscribe(""); }));
+    Client client(server->port());
+    client.send("GET /events HTTP/1.1\r\nHost: h\r\n\r\n");
+    ASSERT_TRUE(poll_until([&] { return channel.clients() == 1; }));
+    static_cast<void>(drain_received(client));
+    for (int i = 0; i < 400; ++i) {
+        channel.publish("burst", std::string(1'000, 'x'));
+        client.receive();
+    }
+    EXPECT_EQ(channel.dropped_slow(), 0U);
+    ASSERT_TRUE(poll_until([&] {
+        client.receive();
+        return client.received.find("id: 400\n") != std::string::npos;
+    }));
+    EXPECT_EQ(channel.clients(), 1U);
+    // One who does not read is still cut off.
+    for (int i = 0; i < 20'000 && channel.clients() == 1; ++i) {
+        channel.publish("burst", std::string(1'000, 'x'));
+    }
+    EXPECT_EQ(channel.dropped_slow(), 1U);
+}
+
 TEST_F(ServerStreamTest, EventsReachEveryReader) {
     SseChannel channel;
     router.add(Method::get, "/events", SyncHandler([&channel](const Request& request) {

@@ -74,7 +74,17 @@ struct SseChannel::State : std::enable_shared_from_this<SseChannel::State> {
         std::erase_if(readers, [&](const Reader& r) { return r.stream.get() == stream; });
     }
 
+    // A reader that has taken everything may still look full: what was published in this turn of
+    // the loop waits for its end. So a full queue is offered to the kernel before it is judged.
     [[nodiscard]] bool is_slow(Reader& reader, std::size_t next_bytes) const {
+        if (!is_full(reader, next_bytes)) {
+            return false;
+        }
+        reader.stream->flush();
+        return is_full(reader, next_bytes);
+    }
+
+    [[nodiscard]] bool is_full(Reader& reader, std::size_t next_bytes) const {
         const std::uint64_t queued =
             std::min<std::uint64_t>(reader.stream->buffered(), reader.live_bytes);
         const std::uint64_t taken = reader.live_bytes - queued;

@@ -1,7 +1,8 @@
 // Server-sent events (WHATWG HTML, section 9.2): a channel with replay and many readers.
 //
 // publish() gives every event the next id, keeps the last `ring_max` for Last-Event-ID resume, and
-// drops a reader whose queue is over `queue_bytes_max` or `queue_events_max` (slow consumer).
+// drops a reader whose queue is over `queue_bytes_max` or `queue_events_max` (slow consumer) and of
+// which the kernel takes no more.
 #pragma once
 
 #include "net/request.h"

@@ -11,6 +11,7 @@ struct Wire {
     std::string text;          // all that was written
     std::size_t buffered = 0;  // what a test says is still queued
     bool takes = true;         // whether the client reads
+    bool takes_late = false;   // it does, but the queue is sent when the loop turns or flush() says
     bool closed = false;
     bool aborted = false;
     std::move_only_function<void()> on_closed;
@@ -24,9 +25,10 @@ class FakeStream final : public ResponseStream {
             return false;
         }
         wire_->text.append(bytes);
-        wire_->buffered += wire_->takes ? 0 : bytes.size();
+        wire_->buffered += wire_->takes && !wire_->takes_late ? 0 : bytes.size();
         return true;
     }
+    void flush() override { wire_->buffered = wire_->takes ? 0 : wire_->buffered; }
     [[nodiscard]] std::size_t buffered() const override { return wire_->buffered; }
     void close() override { wire_->closed = true; }
     void abort() override { wire_->aborted = true; }
@@ -71,6 +73,24 @@ TEST(SseChannel, PublishesToEveryReader) {
     channel.publish("e", "y");
     EXPECT_EQ(channel.clients(), 0U) << "a reader that takes nothing has gone";
     EXPECT_EQ(channel.dropped_slow(), 0U);
+}
+
+// A batch claim publishes hundreds of events before the loop turns; nobody could have read them
+// yet.
+TEST(SseChannel, ABurstInOneTurnIsNoSlowness) {
+    SseChannel channel({.queue_events_max = 4, .queue_bytes_max = 200});
+    const auto reads = subscribe(channel);
+    const auto stuck = subscribe(channel);
+    reads->takes_late = true;
+    stuck->takes = false;
+    for (int i = 0; i < 1'000; ++i) {
+        channel.publish("e", std::to_string(i));
+        ASSERT_LE(reads->buffered, 200U) << "the queue stays bounded";
+    }
+    EXPECT_FALSE(reads->aborted);
+    EXPECT_TRUE(reads->text.ends_with("data: 999\n\n"));
+    EXPECT_TRUE(stuck->aborted);
+    EXPECT_EQ(channel.dropped_slow(), 1U);
 }
 
 TEST(SseChannel, ReplaysWhatWasMissed) {

@@ -15,7 +15,7 @@ constexpr std::size_t kPendingMax = 10'000;
 
 }  // namespace
 
-Broker::Broker(const Config& config_in, const Clock& clock_in, Entropy& entropy_in,
+Broker::Broker(Loop& loop, const Config& config_in, const Clock& clock_in, Entropy& entropy_in,
                WorkerPool& workers, storage::Database& database, TaskGroup& tasks_in,
                Logger& logger_in, ServiceMetrics& metrics_in)
     : config(config_in),
@@ -27,7 +27,8 @@ Broker::Broker(const Config& config_in, const Clock& clock_in, Entropy& entropy_
       meshes(database),
       states(database),
       queue(database, config_in.queue),
-      delivery(clock_in, registry, queue, tasks_in, logger_in, metrics_in, config_in.delivery),
+      delivery(loop, clock_in, registry, queue, tasks_in, logger_in, metrics_in,
+               config_in.delivery),
       send_limiter(clock_in, config_in.send_rate),
       workers_(workers) {}
 
@@ -186,7 +187,7 @@ void Broker::depart(Presence& presence) {
     if (presence.connected()) {
         delivery.on_disconnect(presence);
     }
-    if (presence.profile.groups != presence.member.default_groups) {
+    if (presence.profile.groups != presence.member.default_groups && !stopping_) {
         Member member = presence.member;
         member.default_groups = presence.profile.groups;
         tasks.spawn(
@@ -223,12 +224,14 @@ void Broker::archive(std::string_view mesh_id) {
     registry.forget_mesh(mesh_id);
 }
 
-void Broker::shut_down() {
+Task<void> Broker::shut_down(std::chrono::milliseconds deadline) {
+    stopping_ = true;
     registry.each([](Presence& presence) {
         if (presence.connected()) {
             presence.socket->close(net::ws_close::kGoingAway, "shutting down");
         }
     });
+    co_await delivery.stop(deadline);
 }
 
 // ---- status ----

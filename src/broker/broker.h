@@ -45,8 +45,9 @@ struct HookOutcome {
 
 class Broker {
   public:
-    Broker(const Config& config, const Clock& clock, Entropy& entropy, WorkerPool& workers,
-           storage::Database& database, TaskGroup& tasks, Logger& logger, ServiceMetrics& metrics);
+    Broker(Loop& loop, const Config& config, const Clock& clock, Entropy& entropy,
+           WorkerPool& workers, storage::Database& database, TaskGroup& tasks, Logger& logger,
+           ServiceMetrics& metrics);
 
     const Config& config;
     const Clock& clock;
@@ -82,8 +83,10 @@ class Broker {
     // Once a second: leases that ended, overdue statuses, spent hook signals, envelopes to push
     // again. Returns how many statuses became idle.
     void sweep();
-    // Before the process stops: sockets closed 1001, presences gone.
-    void shut_down();
+    // Before the process stops: sockets closed 1001, nothing new is begun, and what is under way
+    // is finished until the deadline.
+    Task<void> shut_down(std::chrono::milliseconds deadline);
+    [[nodiscard]] bool stopping() const { return stopping_; }
 
   private:
     Task<Result<bool>> ensure_mesh(std::string mesh_id);
@@ -94,6 +97,7 @@ class Broker {
     void depart(Presence& presence);
 
     WorkerPool& workers_;
+    bool stopping_ = false;
     ReplayGuard replays_;
     std::vector<PendingStatus> pending_;
     UnixMillis last_ttl_sweep_ = 0;

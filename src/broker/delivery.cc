@@ -10,6 +10,8 @@
 namespace nave::broker {
 namespace {
 
+constexpr std::chrono::milliseconds kRetry{1'000};  // after the database has failed
+
 // Resets a flag however a coroutine ends.
 class Running {
   public:
@@ -35,9 +37,11 @@ std::size_t bytes_of(const Envelope& envelope) {
 
 }  // namespace
 
-Delivery::Delivery(const Clock& clock, Registry& registry, QueueStore& store, TaskGroup& tasks,
-                   Logger& logger, DeliveryObserver& observer, DeliveryLimits limits)
-    : clock_(clock),
+Delivery::Delivery(Loop& loop, const Clock& clock, Registry& registry, QueueStore& store,
+                   TaskGroup& tasks, Logger& logger, DeliveryObserver& observer,
+                   DeliveryLimits limits)
+    : loop_(loop),
+      clock_(clock),
       registry_(registry),
       store_(store),
       tasks_(tasks),
@@ -97,7 +101,7 @@ void Delivery::address_many(const Presence& sender, const Target& target, Waitin
 bool Delivery::send(const Presence& sender, const Target& target, Envelope envelope,
                     Stored stored) {
     const std::size_t bytes = bytes_of(envelope);
-    if (waiting_.size() >= limits_.waiting_max ||
+    if (stopping_ || waiting_.size() >= limits_.waiting_max ||
         waiting_bytes_ + bytes > limits_.waiting_bytes_max) {
         return false;
     }
@@ -291,56 +295,83 @@ void Delivery::on_disconnect(Presence& presence) {
     presence.acknowledges = false;
     presence.pings_sent = 0;
     presence.pings_answered = 0;
-    presence.positions = {};
+    for (QueuePosition& position : presence.positions) {
+        position.caught_up = false;  // what is being stored stays counted: its commit is to come
+    }
     presence.drain_again = false;
 }
 
 void Delivery::start_settling() {
-    if (!settling_runs_) {
+    if (!settling_runs_ && !stopping_) {
         settling_runs_ = true;
         tasks_.spawn("settling", run_settling());
     }
 }
 
+// Given back first: a list is dropped only when the parts that did not arrive are stored.
+Task<bool> Delivery::give_back_returned() {
+    std::vector<Part> parts = std::exchange(returned_, {});
+    if (parts.empty()) {
+        co_return true;
+    }
+    const auto done = co_await store_.give_back(parts);
+    if (!done) {
+        logger_.failure(LogLevel::warn, "cannot give envelopes back", done.error());
+        returned_.insert(returned_.begin(), parts.begin(), parts.end());
+        co_return false;
+    }
+    for (const Part& part : parts) {
+        if (part.kind == Part::Kind::live) {
+            live_part_done(part.sequence);
+        }
+        for (Presence* peer : registry_.with_key(part.mesh_id, part.recipient)) {
+            wake(*peer);
+        }
+    }
+    co_return true;
+}
+
+Task<bool> Delivery::settle_arrived() {
+    std::vector<Part> parts = std::exchange(arrived_, {});
+    std::vector<Sequence> finished = std::exchange(finished_, {});
+    if (parts.empty() && finished.empty()) {
+        co_return true;
+    }
+    const auto done = co_await store_.settle(parts, finished, clock_.now());
+    if (!done) {
+        logger_.failure(LogLevel::warn, "cannot settle envelopes", done.error());
+        arrived_.insert(arrived_.begin(), parts.begin(), parts.end());
+        finished_.insert(finished_.begin(), finished.begin(), finished.end());
+    }
+    co_return done.has_value();
+}
+
 Task<void> Delivery::run_settling() {
     const Running running(settling_runs_);
     while (!arrived_.empty() || !finished_.empty() || !returned_.empty()) {
-        // Given back first: a list is dropped only when the parts that did not arrive are stored.
-        if (!returned_.empty()) {
-            std::vector<Part> parts = std::exchange(returned_, {});
-            const std::vector<Part> kept = parts;
-            const auto done = co_await store_.give_back(std::move(parts));
-            if (!done) {
-                logger_.failure(LogLevel::warn, "cannot give envelopes back", done.error());
-                // Claims end by themselves; live parts are found again by requeue_unsettled().
-                continue;
-            }
-            for (const Part& part : kept) {
-                if (part.kind == Part::Kind::live) {
-                    live_part_done(part.sequence);
-                }
-                for (Presence* peer : registry_.with_key(part.mesh_id, part.recipient)) {
-                    wake(*peer);
-                }
-            }
+        bool done = co_await give_back_returned();
+        if (done) {
+            done = co_await settle_arrived();
         }
-        std::vector<Part> parts = std::exchange(arrived_, {});
-        std::vector<Sequence> finished = std::exchange(finished_, {});
-        if (parts.empty() && finished.empty()) {
-            continue;
-        }
-        const auto done =
-            co_await store_.settle(std::move(parts), std::move(finished), clock_.now());
         if (!done) {
-            logger_.failure(LogLevel::warn, "cannot settle envelopes", done.error());
+            co_await loop_.sleep(kRetry);
         }
+    }
+}
+
+Task<void> Delivery::stop(std::chrono::milliseconds deadline) {
+    constexpr std::chrono::milliseconds kStep{2};
+    stopping_ = true;
+    for (auto waited = std::chrono::milliseconds{0};
+         (lane_runs_ || settling_runs_) && waited < deadline; waited += kStep) {
+        co_await loop_.sleep(kStep);
     }
 }
 
 // ---- reading the queue ----
 
 void Delivery::wake(Presence& presence) {
-    if (!presence.connected()) {
+    if (!presence.connected() || stopping_) {
         return;
     }
     if (presence.draining || presence.in_flight.size() >= limits_.in_flight_max) {

@@ -7,6 +7,7 @@
 #include "broker/queue_store.h"
 #include "broker/registry.h"
 #include "runtime/log.h"
+#include "runtime/loop.h"
 #include "runtime/task_group.h"
 
 #include <chrono>
@@ -54,8 +55,9 @@ class Delivery {
     // error. Errors "broker.busy", "broker.queue_full", and those of the database.
     using Stored = std::move_only_function<void(const Result<Appended>&)>;
 
-    Delivery(const Clock& clock, Registry& registry, QueueStore& store, TaskGroup& tasks,
-             Logger& logger, DeliveryObserver& observer, DeliveryLimits limits = DeliveryLimits());
+    Delivery(Loop& loop, const Clock& clock, Registry& registry, QueueStore& store,
+             TaskGroup& tasks, Logger& logger, DeliveryObserver& observer,
+             DeliveryLimits limits = DeliveryLimits());
 
     // The envelope has its id, sender, times and contents. `stored` is called after the commit and
     // before any push of it. False when too much is waiting: nothing was taken, `stored` is not
@@ -71,6 +73,9 @@ class Delivery {
                 std::string_view client_message_id);
     // Before the presence loses its socket: what has not arrived goes back into the queue.
     void on_disconnect(Presence& presence);
+    // Takes nothing more, and waits for what is under way to be stored and settled, at most until
+    // the deadline. What is not remains for the next process.
+    Task<void> stop(std::chrono::milliseconds deadline);
     // Once a second: pushes again what peers that acknowledge have not acknowledged in time.
     void sweep();
 
@@ -106,9 +111,12 @@ class Delivery {
     Task<void> run_lane();
     Task<void> store_batch(std::vector<Waiting> batch);
     Task<void> run_settling();
+    [[nodiscard]] Task<bool> give_back_returned();
+    [[nodiscard]] Task<bool> settle_arrived();
     Task<void> drain(std::string presence_id);
     [[nodiscard]] ClaimRequest claim_request(const Presence& presence) const;
 
+    Loop& loop_;
     const Clock& clock_;
     Registry& registry_;
     QueueStore& store_;
@@ -119,6 +127,7 @@ class Delivery {
 
     std::vector<Waiting> waiting_;
     std::size_t waiting_bytes_ = 0;
+    bool stopping_ = false;
     bool lane_runs_ = false;
     bool settling_runs_ = false;
     std::vector<Part> arrived_;

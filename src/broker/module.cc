@@ -29,8 +29,8 @@ struct BrokerModule::Parts {
         : deps(std::move(given)),
           tasks(deps.loop, deps.logger),
           metrics(deps.metrics, deps.version, deps.commit),
-          broker(deps.config, deps.clock, deps.entropy, deps.workers, deps.database, tasks,
-                 deps.logger, metrics),
+          broker(deps.loop, deps.config, deps.clock, deps.entropy, deps.workers, deps.database,
+                 tasks, deps.logger, metrics),
           admin(deps.database, deps.clock, deps.entropy, &broker),
           context{
               broker,
@@ -145,8 +145,8 @@ void BrokerModule::start() {
 }
 
 Task<void> BrokerModule::stop(std::chrono::milliseconds deadline) {
-    parts_->broker.shut_down();
-    co_await parts_->tasks.stop(deadline);
+    co_await parts_->broker.shut_down(deadline / 2);
+    co_await parts_->tasks.stop(deadline / 2);
 }
 
 }  // namespace nave::broker

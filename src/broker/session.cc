@@ -93,7 +93,7 @@ void Session::hold_back() {
 }
 
 void Session::pump() {
-    while (!waiting_.empty() && !busy_ && !closed_) {
+    while (!waiting_.empty() && !busy_ && !closed_ && !broker_.stopping()) {
         const bool is_send = waiting_.front().type == "send" && presence() != nullptr;
         if (is_send ? sends_ >= kSendsMax : sends_ > 0) {
             return;

@@ -36,6 +36,9 @@ struct ServerLimits {
     std::chrono::milliseconds keep_alive_timeout{75'000};  // idle between requests
     std::chrono::milliseconds write_timeout{30'000};       // no progress towards a slow reader
     std::size_t stream_buffer_max = 1024 * 1024;           // per stream; beyond it it is aborted
+    // Unsent output and unfinished messages of all WebSockets together. Beyond it a peer that adds
+    // to them is closed with 1013.
+    std::size_t websockets_buffered_max = std::size_t{256} << 20;
 };
 
 struct ServerStats {

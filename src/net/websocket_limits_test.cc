@@ -25,6 +25,7 @@ WebSocketOptions limited() {
 ServerLimits few_connections() {
     ServerLimits limits;
     limits.connections_max = 3;
+    limits.websockets_buffered_max = 600'000;
     return limits;
 }
 
@@ -209,6 +210,91 @@ TEST_F(WebSocketLimitsTest, ASlowConsumerIsTold1013) {
     EXPECT_LE(received, sent);
     client.send(close_frame(1013));
     EXPECT_TRUE(closes(client));
+}
+
+TEST_F(WebSocketLimitsTest, WhatAllSocketsHoldIsBounded) {
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 3; ++i) {
+        clients.push_back(std::make_unique<Client>(server->port(), 4096));
+        open(*clients.back());
+    }
+    const auto fill = [&](std::size_t i) {
+        WebSocket& socket = *sessions[i]->opened;
+        while (socket.is_open() && socket.buffered() < 350'000) {
+            socket.send_binary(std::string(10'000, 'b'));
+            loop.poll();
+        }
+        return socket.is_open();
+    };
+    EXPECT_TRUE(fill(0));
+    EXPECT_FALSE(fill(1)) << "the second one would bring it over 600 000";
+    EXPECT_EQ(next_close(*clients[1]), 0) << "data first";
+    EXPECT_EQ(sessions[1]->code, 1013);
+    EXPECT_TRUE(sessions[2]->opened->send_text("who reads is served"));
+    EXPECT_EQ(next_frame(*clients[2])->payload, "who reads is served");
+    clients[0]->close();
+    ASSERT_TRUE(poll_until([&] { return sessions[0]->closed == 1; }));
+    EXPECT_TRUE(fill(2)) << "there is room again";
+}
+
+class SmallBudgetTest : public WebSocketTest {
+  protected:
+    SmallBudgetTest() : WebSocketTest(limited(), limits()) {}
+    static ServerLimits limits() {
+        ServerLimits limits;
+        limits.websockets_buffered_max = 150'000;
+        return limits;
+    }
+};
+
+TEST_F(SmallBudgetTest, UnfinishedMessagesCountToo) {
+    const std::string payload(90'000, 'x');
+    const std::string frame = text_frame(payload);
+    const std::string_view most = std::string_view(frame).substr(0, 80'000);
+    Client first(server->port());
+    Client second(server->port());
+    const auto first_session = open(first);
+    const auto second_session = open(second);
+    first.send(most);
+    settle();
+    second.send(most);
+    EXPECT_EQ(next_close(second), 1013);
+    EXPECT_EQ(second_session->code, 1013);
+    second.close();
+    ASSERT_TRUE(poll_until([&] { return server->stats().connections == 1; }));
+    first.send(std::string_view(frame).substr(most.size()));
+    EXPECT_EQ(next_frame(first)->payload, payload);
+    for (int i = 0; i < 5; ++i) {
+        first.send(frame);
+        EXPECT_EQ(next_frame(first)->payload, payload) << "nothing is counted twice";
+    }
+}
+
+TEST_F(SmallBudgetTest, ATurnThatWritesToManyIsSentInParts) {
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 300; ++i) {
+        clients.push_back(std::make_unique<Client>(server->port()));
+        open(*clients.back());
+    }
+    std::size_t held = 0;
+    std::size_t queued = 0;
+    const std::string message(25'000, 'm');
+    for (const auto& session : sessions) {
+        for (int i = 0; i < 10; ++i) {
+            session->opened->send_binary(message);
+            queued += message.size();
+        }
+    }
+    for (const auto& session : sessions) {
+        held += session->opened->buffered();
+    }
+    EXPECT_GT(queued, 74'000'000U);
+    EXPECT_LT(held, 68'000'000U);
+    for (const auto& client : clients) {
+        for (int i = 0; i < 10; ++i) {
+            ASSERT_EQ(next_frame(*client)->payload.size(), message.size());
+        }
+    }
 }
 
 TEST_F(WebSocketLimitsTest, WhatFitsInOneTurnIsNotSlow) {

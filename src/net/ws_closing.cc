@@ -108,6 +108,7 @@ void WsConnection::close_transport() {
     unlink();
     shared().give_back(std::move(output_));
     held_.reset();
+    shared().note_buffered(std::exchange(counted_, 0), 0);
     boost::system::error_code ignored;
     socket_.close(ignored);
     shared().remove(*this);

@@ -131,6 +131,9 @@ void WsConnection::consume(std::span<char> input) {
     if (!input.empty() && phase_ == Phase::open) {
         held_ = std::make_unique<std::string>(input.data(), input.size());
     }
+    if (recount() > 0 && phase_ == Phase::open && shared().is_full()) {
+        begin_close(ws_close::kTryAgainLater, "out of room for messages");
+    }
 }
 
 void WsConnection::handle(WsParser::Event event) {
@@ -264,19 +267,35 @@ WsOutput& WsConnection::output() {
 
 // After a frame has been queued; false when that was one too many.
 bool WsConnection::sent_one() {
+    const std::size_t grown = recount();
     if (!write_armed_) {
+        schedule();
         if (output_->unsent() > std::min(kEagerBytes, options_->buffered_bytes_max)) {
             push();
+        } else {
+            shared().note_queued(grown);
         }
-        schedule();
     }
-    if (buffered() <= options_->buffered_bytes_max) {
+    const bool full = write_armed_ && shared().is_full();
+    if (buffered() <= options_->buffered_bytes_max && !full) {
         return true;
     }
     ++shared().stats.slow_consumers;
     output_->drop_unsent();
+    recount();
     begin_close(ws_close::kTryAgainLater, "slow consumer");
     return false;
+}
+
+std::size_t WsConnection::recount() {
+    if (phase_ == Phase::closed) {
+        return 0;
+    }
+    const std::size_t now =
+        (output_ ? output_->own_bytes() : 0) + (held_ ? held_->size() : 0) + parser_.gathered();
+    const std::size_t before = std::exchange(counted_, now);
+    shared().note_buffered(before, now);
+    return now > before ? now - before : 0;
 }
 
 void WsConnection::schedule() {
@@ -315,6 +334,7 @@ void WsConnection::push() {
             schedule();
             break;
     }
+    recount();
 }
 
 void WsConnection::arm_write() {

@@ -36,6 +36,8 @@ class WsConnection final : public WebSocket, public WsTimerHook {
     // behind its request.
     void start(std::string input);
     void run_scheduled();
+    // Sends what can be sent, and calls nobody.
+    void push();
     // Applies the timeouts as of core.now.
     void check();
     void drain();
@@ -85,8 +87,9 @@ class WsConnection final : public WebSocket, public WsTimerHook {
     void on_writable(bool failed);
     [[nodiscard]] WsOutput& output();
     [[nodiscard]] bool sent_one();
-    void push();
     void schedule();
+    // Tells the server how much this socket holds; by how much it has grown.
+    std::size_t recount();
 
     // Ending.
     void begin_close(std::uint16_t code, std::string_view reason);
@@ -121,9 +124,10 @@ class WsConnection final : public WebSocket, public WsTimerHook {
     std::unique_ptr<End> end_;           // set when the session is over
     SteadyTime last_message_;
     SteadyTime next_ping_;
-    SteadyTime pinged_;    // the first ping without an answer
-    SteadyTime deadline_;  // of the closing handshake; while open, of a blocked output
-    int in_kernel_ = 0;    // bytes the peer had not acknowledged when last looked at
+    SteadyTime pinged_;        // the first ping without an answer
+    SteadyTime deadline_;      // of the closing handshake; while open, of a blocked output
+    int in_kernel_ = 0;        // bytes the peer had not acknowledged when last looked at
+    std::size_t counted_ = 0;  // what recount() has said
     std::uint32_t index_ = 0;
     Phase phase_ = Phase::open;
     bool read_armed_ = false;

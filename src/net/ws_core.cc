@@ -1,5 +1,6 @@
 #include "net/ws_core.h"
 
+#include "base/check.h"
 #include "net/server_core.h"
 #include "net/ws_connection.h"
 
@@ -11,6 +12,8 @@
 namespace nave::net {
 namespace {
 
+// A turn that writes to very many sockets holds about this much for them.
+constexpr std::size_t kQueuedMax = 64 * 1024 * 1024;
 constexpr std::size_t kSpareBytesMax = 16 * 1024 * 1024;
 
 }  // namespace
@@ -73,6 +76,7 @@ void WsCore::schedule_flush(WsConnection& socket) {
 void WsCore::flush() {
     std::vector<boost::intrusive_ptr<WsConnection>> batch;
     batch.swap(unflushed_);
+    queued_ = 0;
     if (core_.is_shut_down) {
         return;  // everything is closed, and the clock may be gone
     }
@@ -83,6 +87,20 @@ void WsCore::flush() {
     if (unflushed_.empty()) {
         batch.clear();
         batch.swap(unflushed_);  // keeps its memory
+    }
+}
+
+bool WsCore::is_full() const {
+    return buffered_ > core_.limits.websockets_buffered_max;
+}
+
+void WsCore::note_queued(std::size_t bytes) {
+    queued_ += bytes;
+    if (queued_ > kQueuedMax) {
+        queued_ = 0;
+        for (const auto& socket : unflushed_) {
+            socket->push();
+        }
     }
 }
 
@@ -125,6 +143,7 @@ void WsCore::shut_down() {
         const boost::intrusive_ptr<WsConnection> last = sockets_.back();
         last->cut();
     }
+    DCHECK(buffered_ == 0, "what sockets hold is counted both ways");
 }
 
 }  // namespace nave::net

@@ -49,6 +49,12 @@ class WsCore {
     void schedule_check(WsConnection& socket, SteadyTime due);
     void sweep();
 
+    // Keeps account of what all sockets hold in their buffers.
+    void note_buffered(std::size_t before, std::size_t now) { buffered_ += now - before; }
+    [[nodiscard]] bool is_full() const;
+    // Of output that waits for the end of the turn; sends it all when it has become much.
+    void note_queued(std::size_t bytes);
+
     // Says goodbye to all of them.
     void drain();
     // Cuts all of them.
@@ -69,6 +75,8 @@ class WsCore {
     std::ptrdiff_t lingering_ = 0;
     std::vector<boost::intrusive_ptr<WsConnection>> unflushed_;
     std::vector<std::unique_ptr<WsOutput>> spare_;
+    std::size_t buffered_ = 0;
+    std::size_t queued_ = 0;
     std::size_t spare_bytes_ = 0;
     std::size_t spare_unused_ = 0;  // since the last sweep
     std::unique_ptr<std::array<Slot, kSlots>> slots_;

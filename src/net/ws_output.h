@@ -24,6 +24,10 @@ class WsOutput {
     void append_close(std::uint16_t code, std::string_view reason);
 
     [[nodiscard]] std::size_t unsent() const { return unsent_; }
+    // Bytes this output holds by itself, without the frames it shares with others.
+    [[nodiscard]] std::size_t own_bytes() const {
+        return bytes_.size() + references_.size() * sizeof(Reference);
+    }
 
     enum class Sent : std::uint8_t { all, blocked, failed };
     // Sends until nothing is left or the kernel takes no more. `taken` grows by what it took.

@@ -45,6 +45,8 @@ class WsParser {
 
     // Frees the memory of a message that has been handed out.
     void release();
+    // Bytes kept of a message that is not yet whole.
+    [[nodiscard]] std::size_t gathered() const { return gathered_.size(); }
 
   private:
     // What the first two bytes say.

@@ -43,6 +43,7 @@ function servedSeries(text) {
 
 test('docs/metrics.md lists every series with its type and labels', needsBinary, async () => {
     const server = await Server.start();
+    const broker = await Server.start({ services: ['broker'] });
     try {
         const api = new Api(server.url);
         const device = new Device();
@@ -50,6 +51,9 @@ test('docs/metrics.md lists every series with its type and labels', needsBinary,
         assert.equal((await api.bundle(device.address)).status, 200);
         const served = servedSeries((await api.request('GET', '/metrics')).text);
         assert.ok(served.size > 20, 'the exposition was read');
+        const ofBroker = servedSeries(await (await fetch(`${broker.url}/metrics`)).text());
+        assert.ok(ofBroker.size > 20, "the broker's exposition was read");
+        ofBroker.forEach((series, name) => served.set(name, series));
         const documented = documentedSeries();
         for (const name of kSeriesOfFailures) {
             assert.ok(documented.delete(name), `${name} is not documented`);
@@ -58,10 +62,23 @@ test('docs/metrics.md lists every series with its type and labels', needsBinary,
         assert.deepEqual(sorted(documented), sorted(served));
     } finally {
         await server.finish();
+        await broker.finish();
     }
 });
 
-test('docs/errors.md lists every error of errors.def', () => {
+test('docs/errors.md lists every error of the broker', () => {
+    const defined = [
+        ...read('src/broker/errors.def').matchAll(/^BROKER_ERROR\(\w+, \w+, "(\w+)", "(.*)"\)$/gm),
+    ].map(([, code, message]) => [code, message]);
+    assert.ok(defined.length > 15, 'the catalogue was read');
+    const documented = [...read('docs/errors.md').matchAll(/^\| `([a-z_]+)` \| [^|]+ \| (.*?) \|/gm)];
+    assert.deepEqual(
+        documented.map(([, code, message]) => [code, message]),
+        defined,
+    );
+});
+
+test('docs/errors.md lists every error of prekeys', () => {
     const defined = [
         ...read('src/prekeys/errors.def').matchAll(/^PREKEYS_ERROR\(\w+, \w+, "(\w+)", "(.*)"\)$/gm),
     ].map(([, code, message]) => [code, message]);

@@ -1,10 +1,16 @@
-// Nave beside its peers, in one run: scripts/bench [http|prekeys|process ...]
+// Nave beside its peers, in one run: scripts/bench [http|prekeys|broker|process ...]
 // The machine should be quiet; ratios within a run say more than numbers of different runs.
+import { measureBroker } from './broker/measure.mjs';
 import { measureHttp } from './http/measure.mjs';
 import { measurePrekeys } from './prekeys/measure.mjs';
 import { measureProcess } from './process/measure.mjs';
 
-const kParts = { http: measureHttp, prekeys: measurePrekeys, process: measureProcess };
+const kParts = {
+    http: measureHttp,
+    prekeys: measurePrekeys,
+    broker: measureBroker,
+    process: measureProcess,
+};
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in kParts));
 if (unknown.length > 0) {

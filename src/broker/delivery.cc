@@ -10,6 +10,8 @@
 namespace nave::broker {
 namespace {
 
+constexpr std::chrono::milliseconds kPingDelay{20};
+constexpr std::size_t kPingAfter = 64;  // pushes without an answer that call for a ping at once
 constexpr std::chrono::milliseconds kRetry{1'000};  // after the database has failed
 
 // Resets a flag however a coroutine ends.
@@ -26,7 +28,7 @@ class Running {
 
 bool is_in_flight(const Presence& presence, const Part& part) {
     return std::ranges::any_of(presence.in_flight, [&](const InFlight& one) {
-        return one.part.sequence == part.sequence && one.part.recipient == part.recipient;
+        return one.sequence == part.sequence && one.recipient == part.recipient;
     });
 }
 
@@ -184,61 +186,101 @@ void Delivery::push_stored(Waiting& waiting, Sequence sequence) {
     if (waiting.claimed_presence.empty() && waiting.live_presences.empty()) {
         return;
     }
-    const net::SharedFrame frame = net::SharedFrame::text(push_json(envelope));
+    const Outgoing out = outgoing(envelope);
     if (!waiting.claimed_presence.empty()) {
-        const Part part{sequence, Part::Kind::direct, envelope.mesh_id, *waiting.append.recipient};
+        const Key& recipient = *waiting.append.recipient;
         Presence* peer = registry_.find(waiting.claimed_presence);
         if (peer != nullptr && peer->connected()) {
-            push(*peer, part, envelope, frame);
+            push(*peer, sequence, Part::Kind::direct, recipient, out);
         } else {
-            returned(part);
+            returned({sequence, Part::Kind::direct, envelope.mesh_id, recipient});
         }
         return;
     }
     live_parts_.emplace(sequence, waiting.live_presences.size());
     for (std::size_t i = 0; i < waiting.live_presences.size(); ++i) {
-        const Part part{sequence, Part::Kind::live, envelope.mesh_id, waiting.append.live[i]};
+        const Key& recipient = waiting.append.live[i];
         Presence* peer = registry_.find(waiting.live_presences[i]);
         if (peer != nullptr && peer->connected()) {
-            push(*peer, part, envelope, frame);
+            push(*peer, sequence, Part::Kind::live, recipient, out);
         } else {
-            returned(part);
+            returned({sequence, Part::Kind::live, envelope.mesh_id, recipient});
         }
     }
 }
 
 // ---- pushing and arriving ----
 
-// A ping after the push: its answer says that the peer's end of the socket has read everything
-// before it. One ping is under way at a time; what is pushed meanwhile waits for the next.
-void Delivery::push(Presence& presence, Part part, const Envelope& envelope,
-                    const net::SharedFrame& frame) {
-    presence.in_flight.push_back({std::move(part), envelope.id, envelope.client_message_id,
-                                  presence.pings_sent + 1, clock_.now()});
+Delivery::Outgoing Delivery::outgoing(const Envelope& envelope) {
+    return {net::SharedFrame::text(push_json(envelope)),
+            std::make_shared<const EnvelopeNames>(envelope.id, envelope.client_message_id,
+                                                  envelope.mesh_id),
+            envelope.priority};
+}
+
+// A ping follows what was pushed: its answer says that the peer's end of the socket has read
+// everything before it. One is under way at a time, and it is sent a moment later or when much has
+// been pushed, so that many envelopes share one.
+void Delivery::push(Presence& presence, Sequence sequence, Part::Kind kind, const Key& recipient,
+                    const Outgoing& outgoing) {
+    presence.in_flight.push_back(
+        {sequence, kind, recipient, outgoing.names, presence.pings_sent + 1, clock_.now()});
     stats_.pushed += 1;
-    observer_.on_pushed(envelope.priority);
-    presence.socket->send(frame);
-    if (!presence.acknowledges && presence.pings_sent == presence.pings_answered) {
-        presence.pings_sent += 1;
-        presence.socket->ping(std::to_string(presence.pings_sent));
+    observer_.on_pushed(outgoing.priority);
+    presence.socket->send(outgoing.frame);
+    if (presence.acknowledges || presence.pings_sent != presence.pings_answered) {
+        return;
+    }
+    if (presence.in_flight.size() >= kPingAfter) {
+        ping(presence);
+    } else if (!presence.ping_due && !stopping_) {
+        presence.ping_due = true;
+        ping_due_.push_back(presence.id);
+        if (!pings_run_) {
+            pings_run_ = true;
+            tasks_.spawn("pings", run_pings());
+        }
     }
 }
 
-void Delivery::on_pong(Presence& presence, std::uint64_t ping) {
-    if (ping > presence.pings_sent || ping <= presence.pings_answered) {
+void Delivery::ping(Presence& presence) {
+    presence.pings_sent += 1;
+    presence.socket->ping(std::to_string(presence.pings_sent));
+}
+
+Task<void> Delivery::run_pings() {
+    const Running running(pings_run_);
+    while (!ping_due_.empty()) {
+        co_await loop_.sleep(kPingDelay);
+        for (const std::string& id : std::exchange(ping_due_, {})) {
+            Presence* presence = registry_.find(id);
+            if (presence == nullptr) {
+                continue;
+            }
+            presence->ping_due = false;
+            if (presence->connected() && !presence->acknowledges && !presence->in_flight.empty() &&
+                presence->pings_sent == presence->pings_answered) {
+                ping(*presence);
+            }
+        }
+    }
+}
+
+void Delivery::on_pong(Presence& presence, std::uint64_t number) {
+    if (number > presence.pings_sent || number <= presence.pings_answered) {
         return;
     }
-    presence.pings_answered = ping;
+    presence.pings_answered = number;
     if (presence.acknowledges) {
         return;
     }
-    while (!presence.in_flight.empty() && presence.in_flight.front().ping <= ping) {
+    while (!presence.in_flight.empty() && presence.in_flight.front().ping <= number) {
         arrived(presence.in_flight.front());
         presence.in_flight.pop_front();
     }
+    // What was pushed since waits no longer than it has.
     if (!presence.in_flight.empty()) {
-        presence.pings_sent += 1;
-        presence.socket->ping(std::to_string(presence.pings_sent));
+        ping(presence);
     }
     if (presence.drain_again) {
         wake(presence);
@@ -249,8 +291,8 @@ void Delivery::on_ack(Presence& presence, std::string_view broker_message_id,
                       std::string_view client_message_id) {
     presence.acknowledges = true;
     const auto found = std::ranges::find_if(presence.in_flight, [&](const InFlight& one) {
-        return (!broker_message_id.empty() && one.id == broker_message_id) ||
-               (!client_message_id.empty() && one.client_message_id == client_message_id);
+        return (!broker_message_id.empty() && one.names->id == broker_message_id) ||
+               (!client_message_id.empty() && one.names->client_message_id == client_message_id);
     });
     if (found == presence.in_flight.end()) {
         return;
@@ -273,10 +315,10 @@ void Delivery::live_part_done(Sequence sequence) {
 void Delivery::arrived(const InFlight& in_flight) {
     stats_.settled += 1;
     observer_.on_settled();
-    if (in_flight.part.kind == Part::Kind::live) {
-        live_part_done(in_flight.part.sequence);
+    if (in_flight.kind == Part::Kind::live) {
+        live_part_done(in_flight.sequence);
     } else {
-        arrived_.push_back(in_flight.part);
+        arrived_.push_back(in_flight.part());
     }
     start_settling();
 }
@@ -289,7 +331,7 @@ void Delivery::returned(const Part& part) {
 
 void Delivery::on_disconnect(Presence& presence) {
     for (const InFlight& in_flight : presence.in_flight) {
-        returned(in_flight.part);
+        returned(in_flight.part());
     }
     presence.in_flight.clear();
     presence.acknowledges = false;
@@ -431,8 +473,8 @@ Task<void> Delivery::drain(std::string presence_id) {
                 continue;  // its claim ended before the peer could answer; it has just been renewed
             }
             if (same && presence->connected()) {
-                push(*presence, one.part, one.envelope,
-                     net::SharedFrame::text(push_json(one.envelope)));
+                push(*presence, one.part.sequence, one.part.kind, one.part.recipient,
+                     outgoing(one.envelope));
             } else {
                 returned(one.part);
             }
@@ -460,7 +502,7 @@ void Delivery::sweep() {
         while (presence.acknowledges && !presence.in_flight.empty() &&
                presence.in_flight.front().pushed_at + limits_.claim.count() <= now) {
             observer_.on_redelivered();
-            returned(presence.in_flight.front().part);
+            returned(presence.in_flight.front().part());
             presence.in_flight.pop_front();
         }
         if (presence.drain_again && !presence.draining) {

@@ -97,8 +97,17 @@ class Delivery {
     void address_many(const Presence& sender, const Target& target, Waiting& waiting);
     [[nodiscard]] bool allows(const Presence& presence, Priority priority) const;
     [[nodiscard]] bool may_push(Presence& presence, Priority priority) const;
-    void push(Presence& presence, Part part, const Envelope& envelope,
-              const net::SharedFrame& frame);
+    // An envelope on its way to the sockets: encoded once, named once.
+    struct Outgoing {
+        net::SharedFrame frame;
+        std::shared_ptr<const EnvelopeNames> names;
+        Priority priority;
+    };
+    [[nodiscard]] static Outgoing outgoing(const Envelope& envelope);
+    void push(Presence& presence, Sequence sequence, Part::Kind kind, const Key& recipient,
+              const Outgoing& outgoing);
+    void ping(Presence& presence);
+    Task<void> run_pings();
     void arrived(const InFlight& in_flight);
     void returned(const Part& part);
     void live_part_done(Sequence sequence);
@@ -130,6 +139,8 @@ class Delivery {
     bool stopping_ = false;
     bool lane_runs_ = false;
     bool settling_runs_ = false;
+    bool pings_run_ = false;
+    std::vector<std::string> ping_due_;  // presences
     std::vector<Part> arrived_;
     std::vector<Sequence> finished_;
     std::vector<Part> returned_;

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,13 +39,23 @@ struct QueuePosition {
     std::size_t being_stored = 0;
 };
 
-// Pushed and not yet known to have arrived.
-struct InFlight {
-    Part part;
+// What client_ack names an envelope by; one for all who get it.
+struct EnvelopeNames {
     std::string id;
     std::string client_message_id;
+    std::string mesh_id;
+};
+
+// Pushed and not yet known to have arrived.
+struct InFlight {
+    Sequence sequence = 0;
+    Part::Kind kind = Part::Kind::direct;
+    Key recipient{};
+    std::shared_ptr<const EnvelopeNames> names;
     std::uint64_t ping = 0;  // the number of the ping sent after it
     UnixMillis pushed_at = 0;
+
+    [[nodiscard]] Part part() const { return {sequence, kind, names->mesh_id, recipient}; }
 };
 
 struct Presence {
@@ -66,6 +77,7 @@ struct Presence {
     bool draining = false;
     bool drain_again = false;
     std::deque<InFlight> in_flight;
+    bool ping_due = false;  // a ping is to follow what was pushed last
     std::uint64_t pings_sent = 0;
     std::uint64_t pings_answered = 0;
 

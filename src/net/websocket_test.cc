@@ -188,6 +188,23 @@ TEST_F(WebSocketTest, PingsAreAnswered) {
     EXPECT_EQ(frame->payload, "");
 }
 
+TEST_F(WebSocketTest, ASessionMayPing) {
+    Client client(server->port());
+    const auto session = open(client);
+    EXPECT_TRUE(session->opened->send_text("first"));
+    EXPECT_TRUE(session->opened->ping("mark"));
+    EXPECT_EQ(next_frame(client)->payload, "first");
+    const auto frame = next_frame(client);
+    ASSERT_TRUE(frame);
+    EXPECT_EQ(frame->opcode, WsOpcode::ping);
+    EXPECT_EQ(frame->payload, "mark");
+    client.send(control_frame(WsOpcode::pong, "mark"));
+    ASSERT_TRUE(poll_until([&] { return !session->pongs.empty(); }));
+    EXPECT_THAT(session->pongs, ElementsAre("mark"));
+    session->opened->close();
+    EXPECT_FALSE(session->opened->ping("late"));
+}
+
 TEST_F(WebSocketTest, WhatOneTurnSendsLeavesInOneCall) {
     Client client(server->port());
     const auto session = open(client);

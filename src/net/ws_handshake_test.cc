@@ -3,6 +3,7 @@
 
 #include "net/websocket_fixture.h"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -38,15 +39,25 @@ class HandshakeTest : public WebSocketTest {
                              return accept_websocket(std::make_shared<TestSession>());
                          }),
                          {.origin_allowed = &any_origin});
-        router.websocket("/later/{room}",
-                         AsyncHandler([](const Request& request) { return decide_later(request); }),
+        router.websocket("/later/{room}", AsyncHandler([this](const Request& request) {
+                             return decide_later(this, request);
+                         }),
                          WebSocketOptions());
         router.add(Method::get, "/hello", SyncHandler([](const Request&) {
                        return Response(200, "text/plain", "hello");
                    }));
+        router.add(Method::get, "/page", SyncHandler([](const Request&) {
+                       return Response(200, "text/plain", std::string(15'000, 'p'));
+                   }));
     }
-    static Task<Response> decide_later(const Request& request) {
+    static Task<Response> decide_later(HandshakeTest* test, const Request& request) {
         co_await boost::asio::post(boost::asio::use_awaitable_t<LoopExecutor>());
+        if (request.param("room") == "stop") {
+            boost::asio::co_spawn(
+                test->loop.executor(), test->server->drain(std::chrono::seconds(5)),
+                [test](const std::exception_ptr&, bool) { test->drained = true; });
+            co_await boost::asio::post(boost::asio::use_awaitable_t<LoopExecutor>());
+        }
         if (request.param("room") == "private") {
             co_return Response(401, "text/plain", "no entry");
         }
@@ -54,6 +65,8 @@ class HandshakeTest : public WebSocketTest {
         session->at_open = [](WebSocket& socket) { socket.send_text("welcome"); };
         co_return accept_websocket(session).with("X-Room", request.param("room"));
     }
+
+    bool drained = false;
 };
 
 TEST_F(HandshakeTest, AcceptsWhatClientsSend) {
@@ -190,6 +203,35 @@ TEST_F(HandshakeTest, RequestsBeforeItAreAnsweredFirst) {
     EXPECT_EQ(next_reply(client).body, "hello");
     EXPECT_EQ(next_reply(client).status, 101);
     EXPECT_EQ(next_frame(client)->payload, "now frames");
+}
+
+// However many answers the kernel takes, the rest goes out ahead of the socket's frames.
+TEST_F(HandshakeTest, ALateDecisionWaitsBehindWhatIsNotYetSent) {
+    for (int round = 0; round < 20; ++round) {
+        const int pages = round * 18 + 17;
+        Client client(server->port(), 4096);
+        std::string requests;
+        for (int i = 0; i < pages; ++i) {
+            requests += "GET /page HTTP/1.1\r\nHost: h\r\n\r\n";
+        }
+        client.send(requests + handshake("", "", "", "GET /later/hall HTTP/1.1"));
+        settle();
+        for (int i = 0; i < pages; ++i) {
+            ASSERT_EQ(next_reply(client).body.size(), 15'000U) << i;
+        }
+        ASSERT_EQ(next_reply(client).status, 101);
+        ASSERT_EQ(next_frame(client)->payload, "welcome");
+        client.send(text_frame("echo me"));
+        ASSERT_EQ(next_frame(client)->payload, "echo me");
+    }
+}
+
+TEST_F(HandshakeTest, AStoppingServerOpensNoMore) {
+    Client client(server->port());
+    client.send(handshake("", "", "", "GET /later/stop HTTP/1.1"));
+    EXPECT_EQ(next_reply(client).status, 503);
+    EXPECT_TRUE(closes(client));
+    ASSERT_TRUE(poll_until([&] { return drained; }));
 }
 
 class CutTest : public WebSocketTest {

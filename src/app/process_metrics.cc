@@ -81,8 +81,8 @@ struct ProcessMetrics::State {
     };
     const net::HttpServer* server = nullptr;
     const bus::Bus* bus = nullptr;
-    Gauge connections, accepted, refused_full, timeouts_head, timeouts_body, timeouts_write,
-        malformed, resident, cpu;
+    Gauge connections, accepted, refused_full, refused_client, body_bytes, refused_bodies,
+        timeouts_head, timeouts_body, timeouts_write, malformed, resident, cpu;
     Gauge bus_connected, bus_subscriptions, bus_queued, bus_published, bus_gaps, bus_refused_full,
         bus_refused_large, bus_refused_topic;
     std::vector<Store> stores;
@@ -93,6 +93,9 @@ struct ProcessMetrics::State {
         connections.set(static_cast<double>(stats.connections));
         accepted.set(static_cast<double>(stats.accepted));
         refused_full.set(static_cast<double>(stats.refused_full));
+        refused_client.set(static_cast<double>(stats.refused_client));
+        body_bytes.set(static_cast<double>(stats.body_bytes));
+        refused_bodies.set(static_cast<double>(stats.refused_bodies));
         timeouts_head.set(static_cast<double>(stats.timed_out_head));
         timeouts_body.set(static_cast<double>(stats.timed_out_body));
         timeouts_write.set(static_cast<double>(stats.timed_out_write));
@@ -165,6 +168,14 @@ ProcessMetrics::ProcessMetrics(Metrics& metrics, const net::HttpServer& server, 
     s.accepted = metrics.gauge("nave_http_connections_accepted", "Connections since start.");
     s.refused_full = metrics.gauge("nave_http_connections_refused",
                                    "Connections closed because too many were open, since start.");
+    s.refused_client =
+        metrics.gauge("nave_http_connections_refused_client",
+                      "Connections closed because their client had too many open, since start.");
+    s.body_bytes = metrics.gauge("nave_http_body_bytes",
+                                 "Request bodies in memory, arriving or being handled.");
+    s.refused_bodies =
+        metrics.gauge("nave_http_bodies_refused",
+                      "Requests refused because bodies took all the memory they may, since start.");
     const std::string timeouts = "nave_http_timeouts";
     const std::string timeouts_help = "Connections closed for being slow, since start.";
     s.timeouts_head = metrics.gauge(timeouts, timeouts_help, {{"phase", "head"}});

@@ -100,6 +100,10 @@ class ServerProcess {
         TRY(auto proxies, net::TrustedProxies::parse(settings_.text("SHADE_TRUSTED_PROXIES")));
         net::ServerLimits limits;
         limits.connections_max = connections_max();
+        limits.connections_per_client_max =
+            static_cast<std::size_t>(settings_.integer("NAVE_MAX_CONNECTIONS_PER_CLIENT"));
+        limits.body_bytes_max =
+            static_cast<std::size_t>(settings_.integer("NAVE_MAX_BODY_MEMORY_MIB")) << 20;
         return net::HttpServer::bind(loop_, clock_, entropy_, logger_,
                                      listen_address(options_, settings_), std::move(proxies),
                                      limits);

@@ -38,8 +38,8 @@ int unacknowledged_bytes(int fd) {
 
 }  // namespace
 
-Connection::Connection(ServerCore& core, Socket socket, const IpAddress& peer)
-    : socket_(std::move(socket)), core_(&core), peer_(peer) {}
+Connection::Connection(ServerCore& core, Socket socket, const IpAddress& peer, PeerTable::Slot slot)
+    : socket_(std::move(socket)), core_(&core), peer_(peer), slot_(std::move(slot)) {}
 
 Connection::~Connection() = default;
 
@@ -291,6 +291,7 @@ void Connection::close_now() {
     }
     error_code ignored;
     socket_.close(ignored);
+    slot_ = PeerTable::Slot();
     core_->remove(*this);
     if (stream_ != nullptr) {
         std::exchange(stream_, nullptr)->tell_closed();

@@ -32,7 +32,7 @@ class Connection final
   public:
     using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, LoopExecutor>;
 
-    Connection(ServerCore& core, Socket socket, const IpAddress& peer);
+    Connection(ServerCore& core, Socket socket, const IpAddress& peer, PeerTable::Slot slot);
     ~Connection();
 
     void start();
@@ -68,6 +68,7 @@ class Connection final
         std::string bytes;
         std::uint64_t body_missing = 0;
         std::optional<ChunkedBody> chunked;
+        BodyBudget::Share share;
         Routed routed;
     };
     // What the kernel has not taken yet.
@@ -121,7 +122,8 @@ class Connection final
     void dispatch(std::string_view head_bytes, std::string_view body);
     void dispatch_incoming();
     void run(const SyncHandler& handler);
-    void spawn(const AsyncHandler& handler, std::string bytes, std::string chunked_body);
+    void spawn(const AsyncHandler& handler, std::string bytes, std::string chunked_body,
+               BodyBudget::Share share);
     // After the coroutine of an exchange has ended.
     static void finish(const std::shared_ptr<Exchange>& exchange, const std::exception_ptr& thrown,
                        Response response);
@@ -157,6 +159,7 @@ class Connection final
     SteadyTime deadline_{};        // of the phase
     SteadyTime write_deadline_{};  // while there is unsent output
     IpAddress peer_;
+    PeerTable::Slot slot_;
     std::uint32_t index_ = 0;  // in core.connections
     Phase phase_ = Phase::fresh;
     bool read_armed_ = false;

@@ -21,6 +21,12 @@ Error body_too_large() {
     return {Code::too_large, "net.body_too_large", "The body is too large."};
 }
 
+Error too_many_bodies() {
+    Error error(Code::unavailable, "net.busy", "Too many request bodies are under way; try again.");
+    error.retry_after = std::chrono::seconds(5);
+    return error;
+}
+
 bool is_cut_upgrade(const Routed& routed, const Request& request) {
     if (routed.router == nullptr || !routed.router->cuts_other_upgrades()) {
         return false;
@@ -169,6 +175,7 @@ void Connection::begin_body(std::string_view& input, std::size_t body_max) {
     if (head.is_chunked()) {
         incoming_->chunked.emplace(body_max);
     }
+    incoming_->share = BodyBudget::Share(core_->bodies);
     phase_ = Phase::body;
     deadline_ = core_->now + core_->limits.body_timeout;
     if (head.expects_continue() && input.empty()) {
@@ -181,6 +188,11 @@ bool Connection::continue_body(std::string_view& input) {
     Incoming& in = *incoming_;
     if (!in.chunked) {
         const std::size_t n = std::min<std::uint64_t>(in.body_missing, input.size());
+        if (!in.share.grow(n)) {
+            ++core_->stats.refused_bodies;
+            refuse_body(too_many_bodies());
+            return true;
+        }
         in.bytes.append(input.substr(0, n));
         input.remove_prefix(n);
         in.body_missing -= n;
@@ -189,7 +201,14 @@ bool Connection::continue_body(std::string_view& input) {
         }
         return true;
     }
-    switch (in.chunked->decode(input)) {
+    const std::size_t before = in.chunked->body().size();
+    const ChunkedBody::Status status = in.chunked->decode(input);
+    if (!in.share.grow(in.chunked->body().size() - before)) {
+        ++core_->stats.refused_bodies;
+        refuse_body(too_many_bodies());
+        return true;
+    }
+    switch (status) {
         case ChunkedBody::Status::need_more:
             return false;
         case ChunkedBody::Status::done:
@@ -225,7 +244,8 @@ void Connection::dispatch_incoming() {
     const Router::Route* route = core_->routed.match.route;
     const auto* async = route != nullptr ? std::get_if<AsyncHandler>(&route->handler) : nullptr;
     if (async != nullptr) {
-        spawn(*async, std::move(in->bytes), in->chunked ? in->chunked->take_body() : std::string());
+        spawn(*async, std::move(in->bytes), in->chunked ? in->chunked->take_body() : std::string(),
+              std::move(in->share));
         return;
     }
     const std::size_t head_size = core_->parser.head_size();
@@ -247,7 +267,10 @@ void Connection::dispatch(std::string_view head_bytes, std::string_view body) {
         std::string bytes;
         bytes.reserve(head_bytes.size() + body.size());
         bytes.append(head_bytes).append(body);
-        spawn(std::get<AsyncHandler>(route->handler), std::move(bytes), {});
+        // It came in one piece and is no larger than that; only counted.
+        BodyBudget::Share share(core_->bodies);
+        share.count(body.size());
+        spawn(std::get<AsyncHandler>(route->handler), std::move(bytes), {}, std::move(share));
     }
 }
 
@@ -275,8 +298,10 @@ void Connection::run(const SyncHandler& handler) {
     respond(routed, std::move(response));
 }
 
-void Connection::spawn(const AsyncHandler& handler, std::string bytes, std::string chunked_body) {
+void Connection::spawn(const AsyncHandler& handler, std::string bytes, std::string chunked_body,
+                       BodyBudget::Share share) {
     auto exchange = std::make_shared<Exchange>();
+    exchange->share = std::move(share);
     exchange->connection = this;
     exchange->core = core_->shared_from_this();
     exchange->bytes = std::move(bytes);

@@ -32,7 +32,7 @@ void Connection::become_websocket() {
     const boost::intrusive_ptr<Connection> self(this);
     ServerCore& core = *core_;
     const boost::intrusive_ptr<WsConnection> socket(
-        new WsConnection(core, std::move(socket_), *upgrade_));
+        new WsConnection(core, std::move(socket_), std::move(slot_), *upgrade_));
     upgrade_.reset();
     std::string input = incoming_ ? std::move(incoming_->bytes) : std::string();
     incoming_.reset();

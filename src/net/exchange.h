@@ -17,7 +17,8 @@ namespace nave::net {
 struct Exchange {
     boost::intrusive_ptr<Connection> connection;
     std::shared_ptr<ServerCore> core;
-    std::string bytes;  // the head, and the body unless it was chunked
+    BodyBudget::Share share;  // destroyed before `core`
+    std::string bytes;        // the head, and the body unless it was chunked
     std::string chunked_body;
     Request request;
     Routed routed;

@@ -124,13 +124,14 @@ Result<TrustedProxies> TrustedProxies::parse(std::string_view list) {
     return out;
 }
 
+bool TrustedProxies::trusts(const IpAddress& address) const {
+    return std::ranges::any_of(prefixes_,
+                               [&](const IpPrefix& prefix) { return prefix.contains(address); });
+}
+
 IpAddress TrustedProxies::client(const IpAddress& peer, std::string_view forwarded_for) const {
-    const auto trusted = [this](const IpAddress& address) {
-        return std::ranges::any_of(
-            prefixes_, [&](const IpPrefix& prefix) { return prefix.contains(address); });
-    };
     IpAddress current = peer;
-    while (!forwarded_for.empty() && trusted(current)) {
+    while (!forwarded_for.empty() && trusts(current)) {
         const auto comma = forwarded_for.rfind(',');
         const std::string_view entry =
             comma == std::string_view::npos ? forwarded_for : forwarded_for.substr(comma + 1);

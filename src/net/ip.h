@@ -52,6 +52,7 @@ class TrustedProxies {
     // Walks X-Forwarded-For from the right past trusted hops; the first untrusted address is the
     // client. Malformed entries end the walk at the hop that sent them.
     [[nodiscard]] IpAddress client(const IpAddress& peer, std::string_view forwarded_for) const;
+    [[nodiscard]] bool trusts(const IpAddress& address) const;
     [[nodiscard]] bool empty() const { return prefixes_.empty(); }
 
   private:

@@ -104,6 +104,13 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
             ::close(fd);
             return;
         }
+        const IpAddress address = to_ip(peer.address());
+        PeerTable::Slot slot;
+        if (!core->proxies.trusts(address) && !core->peers->admit(address, slot)) {
+            ++core->stats.refused_client;
+            ::close(fd);
+            return;
+        }
         Connection::Socket socket(core->loop.executor());
         error_code error;
         socket.assign(peer.protocol(), fd, error);
@@ -112,7 +119,7 @@ struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
             return;
         }
         const boost::intrusive_ptr<Connection> connection(
-            new Connection(*core, std::move(socket), to_ip(peer.address())));
+            new Connection(*core, std::move(socket), address, std::move(slot)));
         core->add(connection);
         connection->start();
     }
@@ -237,6 +244,7 @@ std::string HttpServer::address() const {
 ServerStats HttpServer::stats() const {
     ServerStats stats = state_->core->stats;
     stats.connections = state_->core->open_connections();
+    stats.body_bytes = state_->core->bodies.used();
     return stats;
 }
 

@@ -28,7 +28,9 @@ namespace nave::net {
 struct WebSocketStats;
 
 struct ServerLimits {
-    std::size_t connections_max = 16'384;  // WebSockets included
+    std::size_t connections_max = 16'384;           // WebSockets included
+    std::size_t connections_per_client_max = 0;     // by address or /64, proxies exempt; 0 for any
+    std::size_t body_bytes_max = 64 * 1024 * 1024;  // of all bodies that are kept at once
     std::size_t head_bytes_max = 16 * 1024;
     std::size_t headers_max = 64;
     std::chrono::milliseconds head_timeout{10'000};  // from first byte (or accept) to full head
@@ -44,7 +46,10 @@ struct ServerLimits {
 struct ServerStats {
     std::size_t connections = 0;  // WebSockets included
     std::uint64_t accepted = 0;
-    std::uint64_t refused_full = 0;  // over connections_max
+    std::uint64_t refused_full = 0;    // over connections_max
+    std::uint64_t refused_client = 0;  // over connections_per_client_max
+    std::uint64_t refused_bodies = 0;  // over body_bytes_max
+    std::size_t body_bytes = 0;        // kept now
     std::uint64_t timed_out_head = 0;
     std::uint64_t timed_out_body = 0;
     std::uint64_t timed_out_write = 0;

@@ -38,6 +38,8 @@ ServerCore::ServerCore(Loop& loop_in, const Clock& clock_in, Entropy& entropy, L
       logger(logger_in),
       proxies(std::move(proxies_in)),
       limits(limits_in),
+      bodies(limits.body_bytes_max),
+      peers(std::make_shared<PeerTable>(limits.connections_per_client_max)),
       request_ids(entropy),
       read_buffer(std::make_unique<char[]>(kReadBufferBytes)) {
     refresh_time();

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/entropy.h"
+#include "net/admission.h"
 #include "net/head_parser.h"
 #include "net/ip.h"
 #include "net/request_id.h"
@@ -79,6 +80,8 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
     const TrustedProxies proxies;
     const ServerLimits limits;
     ServerStats stats;
+    BodyBudget bodies;
+    const std::shared_ptr<PeerTable> peers;
     RequestIdSource request_ids;
     SteadyTime now{};
     std::string fixed_lines;  // of response heads, valid for this second

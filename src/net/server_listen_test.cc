@@ -119,6 +119,32 @@ TEST_F(FullServerTest, RefusesBeyondTheLimitAndRecovers) {
     EXPECT_EQ(server->stats().accepted, 5U);
 }
 
+ServerLimits few_per_client() {
+    ServerLimits limits;
+    limits.connections_per_client_max = 2;
+    return limits;
+}
+
+class CrowdedClientTest : public ServerTest {
+  protected:
+    CrowdedClientTest() : ServerTest(few_per_client()) {
+        router.add(Method::get, "/", SyncHandler([](const Request&) { return Response(); }));
+    }
+};
+
+TEST_F(CrowdedClientTest, OneClientCannotTakeEveryConnection) {
+    auto first = std::make_unique<Client>(server->port());
+    Client second(server->port());
+    settle();
+    Client refused(server->port());
+    EXPECT_TRUE(closes(refused));
+    EXPECT_EQ(server->stats().refused_client, 1U);
+    EXPECT_EQ(server->stats().refused_full, 0U);
+    first.reset();
+    settle();
+    EXPECT_EQ(ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n").status, 200) << "a place came back";
+}
+
 class ManyConnectionsTest : public ServerTest {
   protected:
     ManyConnectionsTest() {

@@ -195,5 +195,67 @@ TEST_F(ServerTimeoutTest, VanishedClientsAreForgotten) {
     }
 }
 
+ServerLimits little_memory() {
+    ServerLimits limits;
+    limits.body_bytes_max = 100'000;
+    return limits;
+}
+
+class BodyMemoryTest : public ServerTest {
+  protected:
+    BodyMemoryTest() : ServerTest(little_memory()) {
+        router.add(Method::post, "/echo", SyncHandler([](const Request& request) {
+                       return Response(200, "text/plain", std::to_string(request.body.size()));
+                   }));
+        router.add(Method::post, "/slow", AsyncHandler(&keep));
+    }
+    static Task<Response> keep(const Request& request) {
+        co_return Response(200, "text/plain", std::to_string(request.body.size()));
+    }
+    static std::string head(std::size_t length, std::string_view path = "/echo") {
+        return "POST " + std::string(path) +
+               " HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
+    }
+};
+
+TEST_F(BodyMemoryTest, UnfinishedBodiesShareABudget) {
+    std::vector<std::unique_ptr<Client>> holders;
+    for (int i = 0; i < 3; ++i) {
+        holders.push_back(std::make_unique<Client>(server->port()));
+        holders.back()->send(head(60'000));
+        settle();
+        holders.back()->send(std::string(30'000, 'x'));
+        settle();
+    }
+    EXPECT_EQ(server->stats().body_bytes, 90'000U);
+    for (const bool chunked : {false, true}) {
+        Client late(server->port());
+        late.send(chunked ? "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                          : head(30'000));
+        settle();
+        late.send((chunked ? "4e20\r\n" : "") + std::string(20'000, 'y'));
+        const Reply reply = next_reply(late);
+        EXPECT_EQ(reply.status, 503);
+        EXPECT_EQ(reply.header("retry-after"), "5");
+        EXPECT_EQ(reply.header("connection"), "close");
+    }
+    EXPECT_EQ(server->stats().refused_bodies, 2U);
+    EXPECT_EQ(ask(head(5'000) + std::string(5'000, 'z')).status, 200) << "what came at once";
+    // Those who were there first finish, and what they held comes back, however they end.
+    holders[0]->send(std::string(30'000, 'x'));
+    EXPECT_EQ(next_reply(*holders[0]).status, 503) << "that would be 120,000";
+    holders[1]->send(std::string(30'000, 'x'));
+    EXPECT_EQ(next_reply(*holders[1]).body, "60000");
+    holders.clear();
+    settle();
+    EXPECT_EQ(server->stats().body_bytes, 0U);
+    Client again(server->port());
+    again.send(head(60'000, "/slow"));
+    settle();
+    again.send(std::string(60'000, 'x'));
+    EXPECT_EQ(next_reply(again).body, "60000");
+    EXPECT_EQ(server->stats().body_bytes, 0U) << "nor does a coroutine keep it";
+}
+
 }  // namespace
 }  // namespace nave::net

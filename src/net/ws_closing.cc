@@ -111,6 +111,7 @@ void WsConnection::close_transport() {
     shared().note_buffered(std::exchange(counted_, 0), 0);
     boost::system::error_code ignored;
     socket_.close(ignored);
+    slot_ = PeerTable::Slot();
     shared().remove(*this);
 }
 

@@ -36,8 +36,10 @@ int unacknowledged_bytes(int fd) {
 
 }  // namespace
 
-WsConnection::WsConnection(ServerCore& core, Socket socket, const WebSocketUpgrade& upgrade)
+WsConnection::WsConnection(ServerCore& core, Socket socket, PeerTable::Slot slot,
+                           const WebSocketUpgrade& upgrade)
     : socket_(std::move(socket)),
+      slot_(std::move(slot)),
       core_(&core),
       session_(upgrade.session),
       options_(upgrade.options),

@@ -29,7 +29,8 @@ class WsConnection final : public WebSocket, public WsTimerHook {
   public:
     using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, LoopExecutor>;
 
-    WsConnection(ServerCore& core, Socket socket, const WebSocketUpgrade& upgrade);
+    WsConnection(ServerCore& core, Socket socket, PeerTable::Slot slot,
+                 const WebSocketUpgrade& upgrade);
     ~WsConnection() override;
 
     // Sends the answer to the handshake, which is in core.out. `input` is what the client has sent
@@ -114,6 +115,7 @@ class WsConnection final : public WebSocket, public WsTimerHook {
     [[nodiscard]] int fd() { return socket_.native_handle(); }
 
     Socket socket_;
+    PeerTable::Slot slot_;
     ServerCore* core_;                           // not used once closed
     std::shared_ptr<WebSocketSession> session_;  // null once told of the end
     std::shared_ptr<const WebSocketOptions> options_;

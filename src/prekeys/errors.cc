@@ -42,6 +42,12 @@ const PublicError& of_kind(const Error& error) {
     return by_id("SHADE_INTERNAL");
 }
 
+// What HTTP itself refuses with a status that the contract has no code for: 408, 414, 417, 431...
+bool is_of_http(const Error& error) {
+    return error.id.starts_with("net.") && error.id != "net.method_not_allowed" &&
+           net::http_status(error) != net::http_status(error.code);
+}
+
 struct Shown {
     std::string_view id;
     std::string_view message;
@@ -56,8 +62,8 @@ Shown shown_as(const Error& error) {
     }
     const PublicError& fallback = of_kind(error);
     // Messages of json and net errors are written for clients; those of storage are not.
-    const bool keep_message =
-        error.code == Code::invalid || error.code == Code::too_large || error.id == "app.starting";
+    const bool keep_message = error.code == Code::invalid || error.code == Code::too_large ||
+                              error.id == "app.starting" || error.id == "net.busy";
     return {
         fallback.id, keep_message ? std::string_view(error.message) : fallback.message,
         error.id.starts_with("net.") ? net::http_status(error) : net::http_status(fallback.code)};
@@ -122,6 +128,9 @@ std::string error_object(const Error& error, std::string_view request_id) {
 }
 
 net::Response render_error(const Error& error, std::string_view request_id) {
+    if (is_of_http(error)) {
+        return net::problem_response(error, request_id);
+    }
     net::Response response = net::json_response(
         shown_as(error).status, fmt::format(R"({{"error":{}}})", error_object(error, request_id)));
     response.headers.emplace_back("Cache-Control", "no-store");

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 
 namespace nave::prekeys {
 namespace {
@@ -104,6 +105,29 @@ TEST(PublicErrors, SayWhenToComeBack) {
     EXPECT_EQ(header(render_error(away, "r"), "Retry-After"), "1");
     const Error full = errors::too_many("Enough.").error();
     EXPECT_EQ(header(render_error(full, "r"), "Retry-After"), "30");
+}
+
+// A slow client is not told that the storage is away.
+TEST(ForeignErrors, OfHttpItselfAreProblemDocuments) {
+    for (const auto& [code, id, status] : {std::tuple(Code::timeout, "net.request_timeout", 408),
+                                           std::tuple(Code::invalid, "net.target_too_long", 414),
+                                           std::tuple(Code::invalid, "net.expectation", 417),
+                                           std::tuple(Code::too_large, "net.head_too_large", 431),
+                                           std::tuple(Code::too_large, "net.too_many_headers", 431),
+                                           std::tuple(Code::invalid, "net.transfer_coding", 501),
+                                           std::tuple(Code::invalid, "net.http_version", 505)}) {
+        const net::Response response = render_error(Error(code, id, "What was wrong."), "r-1");
+        EXPECT_EQ(response.status, status);
+        EXPECT_EQ(response.content_type, "application/problem+json");
+        const auto body = json::parse(response.body).value().get_object();
+        EXPECT_EQ(body.at("code").get_string(), id);
+        EXPECT_EQ(body.at("detail").get_string(), "What was wrong.");
+        EXPECT_EQ(body.at("requestId").get_string(), "r-1");
+    }
+    EXPECT_EQ(rendered(Error(Code::invalid, "net.malformed", "That is not HTTP.")),
+              "400 SHADE_VALIDATION That is not HTTP.");
+    EXPECT_EQ(rendered(Error(Code::unavailable, "net.busy", "Too many bodies.")),
+              "503 SHADE_STORAGE Too many bodies.");
 }
 
 // Other layers' errors get a public code; what they say about the inside does not get out.

@@ -550,6 +550,25 @@ onEachStore(
             await alive();
         });
 
+        test('what HTTP itself refuses says so, and does not blame the storage', async () => {
+            const post = 'POST /v1/keys/register HTTP/1.1\r\nHost: x\r\n';
+            for (const [status, code, text] of [
+                [414, 'net.target_too_long', `GET /${'a'.repeat(9_000)} HTTP/1.1\r\nHost: x\r\n\r\n`],
+                [417, 'net.expectation', `${post}Expect: tea\r\nContent-Length: 2\r\n\r\n`],
+                [431, 'net.head_too_large', `${post}X: ${'a'.repeat(20_000)}\r\n\r\n`],
+                [501, 'net.transfer_coding', `${post}Transfer-Encoding: gzip\r\n\r\n`],
+                [505, 'net.http_version', 'GET / HTTP/3.0\r\nHost: x\r\n\r\n'],
+                [408, 'net.request_timeout', post],
+            ]) {
+                const response = await rawExchange(context.api.baseUrl, Buffer.from(text));
+                assert.equal(response.status, status, code);
+                assert.equal(response.headers['content-type'], 'application/problem+json');
+                assert.equal(response.json.code, code);
+                assert.doesNotMatch(response.text, /SHADE_|storage/i);
+            }
+            await alive();
+        });
+
         test('a request smuggled behind another is not taken for its body', async () => {
             const text =
                 'POST /v1/keys/claim HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}' +

@@ -1,5 +1,5 @@
-// Load on the broker's WebSocket: one thread, epoll, raw sockets, so that the generator costs little
-// beside the server it shares two cores with.
+// Load on the broker's WebSocket: one thread, epoll, raw sockets, so that the generator costs
+// little beside the server it shares two cores with.
 //
 //   broker_load PORT MODE FILE SECONDS IN_FLIGHT BYTES
 //
@@ -10,14 +10,8 @@
 //   hello   connects every line once, 64 at a time
 //   hold    connects every line and waits for standard input to close
 // Prints one JSON object: messages, seconds, latency of send to push (ms).
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
@@ -25,10 +19,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <fcntl.h>
 #include <fstream>
 #include <iostream>
+#include <netinet/tcp.h>
 #include <string>
 #include <string_view>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -113,8 +112,8 @@ class Load {
             return 0;
         }
         const auto warm = Clock::now() + std::chrono::seconds(1);
-        end_ = warm + std::chrono::duration_cast<Clock::duration>(
-                          std::chrono::duration<double>(seconds_));
+        end_ = warm +
+               std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds_));
         prime();
         turn_until(warm);
         measuring_ = true;
@@ -128,8 +127,8 @@ class Load {
     void open(std::size_t index) {
         Connection& c = connections_[index];
         c.fd = ::socket(AF_INET, SOCK_STREAM, 0);
-        if (c.fd < 0 || ::connect(c.fd, reinterpret_cast<const sockaddr*>(&address_),
-                                  sizeof address_) != 0) {
+        if (c.fd < 0 ||
+            ::connect(c.fd, reinterpret_cast<const sockaddr*>(&address_), sizeof address_) != 0) {
             die("connect");
         }
         const int one = 1;
@@ -139,9 +138,10 @@ class Load {
         event.events = EPOLLIN;
         event.data.u64 = index;
         ::epoll_ctl(epoll_, EPOLL_CTL_ADD, c.fd, &event);
-        write(c, "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-                 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+        write(c,
+              "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+              "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
     }
 
     void connect_all() {
@@ -183,9 +183,10 @@ class Load {
             connections_[i].started.push_back(Clock::now());
         }
         write(connections_[0],
-              client_frame(1, "{\"type\":\"send\",\"id\":\"1\",\"targetSpec\":\"*\",\"priority\":"
-                              "\"next\",\"nonce\":\"\",\"ciphertext\":\"" +
-                                  body_ + "\"}"));
+              client_frame(1,
+                           "{\"type\":\"send\",\"id\":\"1\",\"targetSpec\":\"*\",\"priority\":"
+                           "\"next\",\"nonce\":\"\",\"ciphertext\":\"" +
+                               body_ + "\"}"));
     }
 
     void write(Connection& c, std::string_view bytes) {
@@ -336,12 +337,11 @@ class Load {
         std::ranges::sort(latencies_);
         const auto at = [&](double part) {
             const auto last = static_cast<double>(latencies_.size()) - 1;
-            return latencies_.empty() ? 0.0F
-                                      : latencies_[static_cast<std::size_t>(last * part)];
+            return latencies_.empty() ? 0.0F : latencies_[static_cast<std::size_t>(last * part)];
         };
         std::printf("{\"messages\":%llu,\"seconds\":%.6f,\"p50\":%.3f,\"p99\":%.3f}\n",
-                    static_cast<unsigned long long>(done_), seconds_,
-                    static_cast<double>(at(0.5)), static_cast<double>(at(0.99)));
+                    static_cast<unsigned long long>(done_), seconds_, static_cast<double>(at(0.5)),
+                    static_cast<double>(at(0.99)));
     }
 
     std::string mode_;

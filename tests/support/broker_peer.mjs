@@ -7,6 +7,11 @@ import { until } from './server.mjs';
 
 const hex = (bytes) => Buffer.from(bytes).toString('hex');
 
+// The time of day, but never the same twice: hellos that one member signs within the same
+// millisecond have the same bytes, and the second would be a replay.
+let lastTime = 0;
+export const freshTime = () => (lastTime = Math.max(lastTime + 1, Date.now()));
+
 // A key pair of a member or a session.
 export function peerKeys() {
     const pair = ed25519KeyPair();
@@ -111,7 +116,7 @@ export class Peer {
 
     helloMessage(changes = {}) {
         const { mesh, id, keys } = this.member;
-        const timestamp = changes.timestamp ?? Date.now();
+        const timestamp = changes.timestamp ?? freshTime();
         return {
             type: 'hello',
             meshId: mesh.id,

@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { after, before, describe } from 'node:test';
 import { promisify } from 'node:util';
+import { BrokerAdmin } from './broker_peer.mjs';
 import { Api } from './client.mjs';
 import { kDatabasePassword, Postgres, postgresMissing } from './postgres.mjs';
 import { Server } from './server.mjs';
@@ -45,18 +46,26 @@ function skipReason(store) {
     return missing ?? false;
 }
 
+// The bearer token of the broker's admin API in tests.
+export const kBrokerAdminToken = 'token-of-the-tests-administrator';
+
+const kBrokerEnv = { BROKER_ADMIN_TOKEN: kBrokerAdminToken, BROKER_LOG_LEVEL: 'debug' };
+
 // One running server over one store, and a way to its database.
 export class Backend {
-    static async start(store, { env = kUnlimited, ...options } = {}) {
+    static async start(store, { env, ...options } = {}) {
         const backend = new Backend(store);
+        const isBroker = options.services?.includes('broker') ?? false;
         const storeEnv = {};
         if (store === 'postgres') {
             backend.postgres = await sharedCluster();
             backend.databaseUrl = await backend.postgres.createDatabase();
-            storeEnv.SHADE_PREKEY_PG_URL = backend.databaseUrl;
+            storeEnv[isBroker ? 'DATABASE_URL' : 'SHADE_PREKEY_PG_URL'] = backend.databaseUrl;
         }
         backend.storeEnv = storeEnv;
-        const settings = { SHADE_LOG_LEVEL: 'debug', ...env, ...storeEnv };
+        const settings = isBroker
+            ? { ...kBrokerEnv, ...env, ...storeEnv }
+            : { SHADE_LOG_LEVEL: 'debug', ...(env ?? kUnlimited), ...storeEnv };
         backend.server = await Server.start({ env: settings, ...options });
         backend.connect();
         return backend;
@@ -69,6 +78,9 @@ export class Backend {
 
     connect() {
         const { services, env, url } = this.server;
+        if (services.includes('broker')) {
+            this.admin = new BrokerAdmin(url, env.BROKER_ADMIN_TOKEN);
+        }
         const prefix = services.length === 1 ? '' : '/prekeys';
         this.api = new Api(url, { prefix, audience: env.SHADE_AUDIENCE ?? '' });
     }
@@ -96,6 +108,9 @@ export class Backend {
     }
 
     get databaseFile() {
+        if (this.server.services[0] === 'broker') {
+            return path.join(this.server.dataDir, 'broker.db');
+        }
         return (
             this.server.env.SHADE_PREKEY_DB_PATH ??
             path.join(this.server.dataDir, 'shade-prekeys.db')
@@ -141,6 +156,9 @@ export function onEachStore(name, define, options = {}) {
                 store,
                 get api() {
                     return this.backend.api;
+                },
+                get admin() {
+                    return this.backend.admin;
                 },
                 get server() {
                     return this.backend.server;

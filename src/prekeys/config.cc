@@ -15,6 +15,7 @@ std::optional<std::string> check_rate(std::string_view text) {
 }
 
 constexpr std::string_view kPrefixes[] = {"SHADE_"};
+constexpr std::int64_t kSkewSecondsMax = 3600;
 
 constexpr Setting kSettings[] = {
     {.name = "SHADE_PREKEY_DB_PATH",
@@ -70,7 +71,7 @@ constexpr Setting kSettings[] = {
      .default_text = "300",
      .description = "Accepted difference between a signature's time and the server's.",
      .min = 1,
-     .max = 3600},
+     .max = kSkewSecondsMax},
     {.name = "SHADE_TRUSTED_PROXIES",
      .description = "Comma-separated addresses or prefixes whose X-Forwarded-For is believed; "
                     "applies to the whole process.",
@@ -220,8 +221,10 @@ Result<Config> read_config(const Settings& s) {
     config.store.reserve_percent = s.integer("SHADE_RESERVE_PERCENT");
     config.store.tombstone_ms = s.integer("SHADE_TOMBSTONE_DAYS") * kDayMs;
     config.store.touch_on_fetch = s.boolean("SHADE_STALE_TOUCH_ON_FETCH");
-    // A proof is acceptable from signed_at - skew to signed_at + skew; remembered a little longer.
-    config.store.replay_memory_ms = config.skew_ms + 60'000;
+    config.store.low_threshold = config.low_threshold;
+    // A proof can be accepted until its time + skew. Whatever the skew is now: it may have been
+    // wider on another node, or be widened at the next start.
+    config.store.replay_memory_ms = (kSkewSecondsMax + 60) * 1000;
     config.limits.enabled = !s.boolean("SHADE_DISABLE_RATE_LIMIT");
     config.limits.register_per_ip = rate(s, "SHADE_LIMIT_REGISTER");
     config.limits.fetch_per_ip = rate(s, "SHADE_LIMIT_FETCH");

@@ -372,19 +372,13 @@ void Directory::after_claim(const ClaimItem& item, const std::optional<ClaimedBu
     event.remaining = bundle->remaining;
     event.client_key = caller.client_key;
     events_.on_event(event);
-    // Of every kind that went down: a pqxdh client lives on two stocks.
-    const bool took_curve = bundle->one_time == OneTimeStatus::issued;
-    const bool took_kem = bundle->kem == KemStatus::one_time;
-    const auto reached = [&](std::int64_t level) {
-        return (took_curve && bundle->remaining.one_time == level) ||
-               (took_kem && bundle->remaining.kem_one_time == level);
-    };
-    if (reached(0)) {
-        event.type = EventType::prekeys_exhausted;
+    // Of either kind: a pqxdh client lives on two stocks.
+    if (bundle->first_low) {
+        event.type = EventType::prekeys_low;
         events_.on_event(event);
     }
-    if (config_.low_threshold > 1 && reached(config_.low_threshold - 1)) {
-        event.type = EventType::prekeys_low;
+    if (bundle->first_exhausted) {
+        event.type = EventType::prekeys_exhausted;
         events_.on_event(event);
     }
     if (bundle->first_last_resort_use) {

@@ -115,9 +115,27 @@ TEST_F(DirectoryRules, ASignedRequestWorksOnce) {
     EXPECT_EQ(events_.count(EventType::replay_rejected), 3U);
 }
 
+// A request that a narrow window had shut out, and that the server could have forgotten.
+TEST_F(DirectoryRules, AWiderWindowAcceptsNoOldRequestAgain) {
+    ASSERT_TRUE(enrol(alice_));
+    config_.skew_ms = 10'000;
+    const RequestProof proof = alice_.header_proof();
+    const auto count = [&] {
+        return outcome_id(run(directory().count(alice_.address(), proof, Caller{"c"})));
+    };
+    EXPECT_EQ(count(), "ok");
+    clock_.advance(59min);
+    ASSERT_TRUE(run(store().forget_expired(clock_.now())));
+    EXPECT_EQ(count(), "SHADE_TIMESTAMP_SKEW");
+    config_.skew_ms = 3'600'000;
+    restart();
+    EXPECT_EQ(count(), "SHADE_REPLAY");
+}
+
 TEST_F(DirectoryRules, EventsOfADrainingStock) {
-    config_.low_threshold = 3;
+    config_.store.low_threshold = 3;
     config_.limits.enabled = false;
+    restart();
     ASSERT_TRUE(enrol(alice_, {.one_time = 4, .kem_one_time = 4}));
     EXPECT_EQ(fetch(alice_.address()), "issued");
     EXPECT_EQ(events_.take(), "fetched");
@@ -149,8 +167,9 @@ TEST_F(DirectoryRules, EventsOfADrainingStock) {
 
 // Either kind of one-time key may run out first.
 TEST_F(DirectoryRules, EventsOfADrainingKemStock) {
-    config_.low_threshold = 2;
+    config_.store.low_threshold = 2;
     config_.limits.enabled = false;
+    restart();
     ASSERT_TRUE(enrol(alice_, {.one_time = 9, .kem_one_time = 3}));
     std::vector<std::string> heard;
     for (int i = 0; i < 4; ++i) {
@@ -164,7 +183,7 @@ TEST_F(DirectoryRules, EventsOfADrainingKemStock) {
     TestDevice uneven("uneven:1", Suite::pqxdh_ed25519, 4);
     ASSERT_TRUE(enrol(uneven, {.one_time = 2, .kem_one_time = 1}));
     EXPECT_EQ(fetch(uneven.address()), "issued");
-    EXPECT_EQ(events_.take(), "fetched prekeys_exhausted prekeys_low");
+    EXPECT_EQ(events_.take(), "fetched prekeys_low prekeys_exhausted");
     // Both in one fetch are one event.
     TestDevice even("even:1", Suite::pqxdh_xeddsa, 3);
     ASSERT_TRUE(enrol(even, {.one_time = 2, .kem_one_time = 2}));
@@ -181,7 +200,7 @@ TEST_F(DirectoryRules, ARepeatedClaimIsNoFetch) {
     const auto again = claim_as(items, "b");
     ASSERT_TRUE(first && again);
     EXPECT_EQ(first->front()->json, again->front()->json);
-    EXPECT_EQ(events_.take(), "fetched");
+    EXPECT_EQ(events_.take(), "fetched prekeys_low");
     // A claim id belongs to its target, also where one identity has two addresses.
     TestDevice second("alice:2", Suite::pqxdh_ed25519);
     ASSERT_TRUE(enrol(second, {.one_time = 1}));

@@ -23,6 +23,19 @@ constexpr char kLastResortUsePostgres[] = {
 #embed "migrations/0003_last_resort_use.postgres.sql"
 };
 
+constexpr char kReservedKeysSqlite[] = {
+#embed "migrations/0004_reserved_keys.sqlite.sql"
+};
+constexpr char kReservedKeysPostgres[] = {
+#embed "migrations/0004_reserved_keys.postgres.sql"
+};
+constexpr char kReleasedTombstonesSqlite[] = {
+#embed "migrations/0005_released_tombstones.sqlite.sql"
+};
+constexpr char kReleasedTombstonesPostgres[] = {
+#embed "migrations/0005_released_tombstones.postgres.sql"
+};
+
 constexpr storage::Migration kMigrations[] = {
     {1, "init", {kInitSqlite, sizeof kInitSqlite}, {kInitPostgres, sizeof kInitPostgres}},
     {2,
@@ -33,6 +46,14 @@ constexpr storage::Migration kMigrations[] = {
      "last_resort_use",
      {kLastResortUseSqlite, sizeof kLastResortUseSqlite},
      {kLastResortUsePostgres, sizeof kLastResortUsePostgres}},
+    {4,
+     "reserved_keys",
+     {kReservedKeysSqlite, sizeof kReservedKeysSqlite},
+     {kReservedKeysPostgres, sizeof kReservedKeysPostgres}},
+    {5,
+     "released_tombstones",
+     {kReleasedTombstonesSqlite, sizeof kReleasedTombstonesSqlite},
+     {kReleasedTombstonesPostgres, sizeof kReleasedTombstonesPostgres}},
 };
 
 }  // namespace

@@ -22,7 +22,10 @@ struct StorePolicy {
     std::int64_t kem_one_time_max = 100;
     std::int64_t addresses_per_identity_max = 16;
     std::int64_t reserve_percent = 20;  // of the stock after an upload, kept for identified callers
-    std::int64_t replay_memory_ms = 600'000;  // longer than the widest accepted skew, both ways
+    std::int64_t low_threshold = 20;    // owners are told when their stock falls below it
+    // From a signature's time on; longer than the widest skew that can be set, so that a server
+    // whose skew was widened does not accept again what it has forgotten.
+    std::int64_t replay_memory_ms = 3'660'000;
     std::int64_t tombstone_ms = 365LL * 24 * 3600 * 1000;
     bool touch_on_fetch = true;
 };
@@ -72,8 +75,9 @@ struct Profile {
         return signed_prekey_used_alone || last_resort_used_alone;
     }
     Stock stock;
-    std::int64_t one_time_reserve = 0;
-    std::int64_t kem_reserve = 0;
+    // What the owner has been told of each stock since its last refill (store_claim.cc).
+    std::int64_t one_time_told = 0;
+    std::int64_t kem_told = 0;
     std::optional<UnixMillis> last_fetch_at;
 };
 
@@ -100,6 +104,9 @@ struct ClaimedBundle {
     Stock remaining;
     UnixMillis signed_prekey_created_at = 0;
     bool first_last_resort_use = false;  // lastResortUsed turned true
+    // The first claim since a kind's last refill that left less than the low threshold, or none.
+    bool first_low = false;
+    bool first_exhausted = false;
 };
 
 // In request order; nullopt for an unknown address.
@@ -170,7 +177,8 @@ class Store {
                                                                      std::int64_t limit,
                                                                      UnixMillis now);
     Task<Result<std::int64_t>> count_stale_identities(UnixMillis cutoff);
-    // Expired replay entries, claims, old issued keys, retired signed prekeys, old tombstones.
+    // Every expired replay entry and claim, old issued key, retired signed prekey and old
+    // tombstone, in as many transactions as it takes, between which others go on.
     Task<Result<void>> forget_expired(UnixMillis now);
     Task<Result<bool>> release_tombstone(Address address);
 

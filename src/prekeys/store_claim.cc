@@ -4,6 +4,7 @@
 #include "prekeys/wire.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <tuple>
 
@@ -19,31 +20,93 @@ constexpr UnixMillis kClaimMemoryMs = 10 * 60 * 1000;
 // a write per fetch would serialise all fetches of one target.
 constexpr UnixMillis kTouchEveryMs = 60 * 1000;
 
-// Takes the oldest key of a kind out of stock. SKIP LOCKED lets PostgreSQL serve parallel claims of
-// one target without waiting; it may say "none" while the last rows are locked, which only
-// degrades.
-const std::string& pop_statement(Dialect dialect) {
-    static const auto make = [](Dialect d) {
-        return std::string(
-                   "update shade_server_one_time_prekeys set issued_at = $3 where seq = "
-                   "(select seq from shade_server_one_time_prekeys "
-                   "where address = $1 and kind = $2 and issued_at is null "
-                   "order by seq limit 1") +
-               std::string(storage::for_update_skip_locked(d)) +
-               ") and issued_at is null returning key_id, public_key, algorithm, signature";
-    };
-    static const std::string sqlite = make(Dialect::sqlite);
-    static const std::string postgres = make(Dialect::postgres);
-    return dialect == Dialect::sqlite ? sqlite : postgres;
+// Takes the oldest key of a kind out of stock; $1 address, $2 kind, $3 now. SKIP LOCKED lets
+// PostgreSQL serve parallel claims of one target without waiting; it may say "none" while the last
+// rows are locked, which only degrades. What is left is counted behind the key that was taken:
+// those before it are on their way out, so claims that meet count as if they came one after the
+// other.
+std::string pop_text(Dialect dialect, bool identified) {
+    return std::string(
+               "update shade_server_one_time_prekeys set issued_at = $3 where seq = "
+               "(select seq from shade_server_one_time_prekeys "
+               "where address = $1 and kind = $2 and issued_at is null ") +
+           (identified ? "" : "and reserved = 0 ") + "order by seq limit 1" +
+           std::string(storage::for_update_skip_locked(dialect)) +
+           ") and issued_at is null returning key_id, public_key, algorithm, signature, "
+           "(select count(*) from shade_server_one_time_prekeys o "
+           "where o.address = $1 and o.kind = $2 and o.issued_at is null "
+           "and o.seq > shade_server_one_time_prekeys.seq)";
 }
 
-Result<std::optional<KemPreKey>> pop(Transaction& tx, const Address& address, std::int64_t kind,
-                                     UnixMillis now) {
-    TRY(auto row, tx.query_one(pop_statement(tx.dialect()), {address.text(), kind, now}));
-    if (!row) {
-        return std::nullopt;
+const std::string& pop_statement(Dialect dialect, bool identified) {
+    static const std::array<std::string, 4> texts{
+        pop_text(Dialect::sqlite, false), pop_text(Dialect::sqlite, true),
+        pop_text(Dialect::postgres, false), pop_text(Dialect::postgres, true)};
+    return texts.at((dialect == Dialect::sqlite ? 0U : 2U) + (identified ? 1U : 0U));
+}
+
+// What a claim found in the stock of one kind.
+struct Taken {
+    std::optional<KemPreKey> key;
+    std::int64_t remaining = 0;
+    bool withheld = false;  // there are keys, but none for this caller
+    [[nodiscard]] bool ran_out() const { return !key && !withheld; }
+};
+
+Result<Taken> take(Transaction& tx, const ClaimTarget& target, std::int64_t kind, bool identified,
+                   UnixMillis now) {
+    if (target.may_consume) {
+        TRY(auto row, tx.query_one(pop_statement(tx.dialect(), identified),
+                                   {target.address.text(), kind, now}));
+        if (row) {
+            return Taken{KemPreKey{row->integer(0), row->text(2), row->bytes(1), row->bytes(3)},
+                         row->integer(4)};
+        }
     }
-    return KemPreKey{row->integer(0), row->text(2), row->bytes(1), row->bytes(3)};
+    TRY(const auto left, tx.query_one("select count(*), count(case when reserved = 1 then 1 end) "
+                                      "from shade_server_one_time_prekeys "
+                                      "where address = $1 and kind = $2 and issued_at is null",
+                                      {target.address.text(), kind}));
+    const std::int64_t stock = left->integer(0);
+    const std::int64_t reserved = left->integer(1);
+    const bool withheld = target.may_consume ? !identified && reserved > 0 : stock > 0;
+    return Taken{std::nullopt, stock, withheld};
+}
+
+// What the owner is told of a kind, once for each refill: bits of one_time_told and kem_told.
+constexpr std::int64_t kToldLow = 1;
+constexpr std::int64_t kToldExhausted = 2;
+
+// Whether this claim is the first to say so. Claims that meet decide it by the identity's row.
+Result<bool> tell_once(Transaction& tx, const Address& address, std::int64_t kind,
+                       std::int64_t what) {
+    TRY(const std::int64_t told,
+        tx.execute(kind == sql::kCurve
+                       ? "update shade_server_identities set one_time_told = one_time_told + $2 "
+                         "where address = $1 and (one_time_told & $2) = 0"
+                       : "update shade_server_identities set kem_told = kem_told + $2 "
+                         "where address = $1 and (kem_told & $2) = 0",
+                   {address.text(), what}));
+    return told == 1;
+}
+
+// Notes in `bundle` what the owner has to hear of a stock that went down.
+Result<void> watch_stock(Transaction& tx, const Address& address, std::int64_t kind,
+                         std::int64_t told, const Taken& taken, std::int64_t low_threshold,
+                         ClaimedBundle& bundle) {
+    if (!taken.key) {
+        return ok();
+    }
+    // Below one key is none: that is told as exhausted.
+    if (low_threshold > 1 && taken.remaining < low_threshold && (told & kToldLow) == 0) {
+        TRY(const bool first, tell_once(tx, address, kind, kToldLow));
+        bundle.first_low |= first;
+    }
+    if (taken.remaining == 0 && (told & kToldExhausted) == 0) {
+        TRY(const bool first, tell_once(tx, address, kind, kToldExhausted));
+        bundle.first_exhausted |= first;
+    }
+    return ok();
 }
 
 // The key goes out in place of a one-time key. Whether it does so for the first time.
@@ -112,7 +175,7 @@ Result<std::optional<ClaimedBundle>> claim_one(Transaction& tx, const ClaimTarge
         // Also holds the identity still: the one-time key must be of the identity that was read.
         TRY_VOID(sql::await_turn(tx, target.address, sql::Turn::claim));
     }
-    TRY(const auto profile, sql::find_profile(tx, target.address));
+    TRY(const auto profile, sql::find_profile(tx, target.address, sql::WithStock::no));
     if (!profile) {
         return std::nullopt;
     }
@@ -125,38 +188,25 @@ Result<std::optional<ClaimedBundle>> claim_one(Transaction& tx, const ClaimTarge
     ClaimedBundle bundle;
     bundle.suite = profile->keys.suite;
     bundle.signed_prekey_created_at = profile->signed_prekey.created_at;
-    bundle.remaining = profile->stock;
-
-    // The last part of the stock is kept for callers who say who they are.
-    const bool curve_in_reserve = profile->stock.one_time <= profile->one_time_reserve;
-    const bool kem_in_reserve = profile->stock.kem_one_time <= profile->kem_reserve;
-    std::optional<KemPreKey> curve_key;
-    if (profile->stock.one_time == 0) {
-        bundle.one_time = OneTimeStatus::exhausted;
-    } else if (!target.may_consume || (curve_in_reserve && !identified)) {
-        bundle.one_time = OneTimeStatus::withheld;
-    } else {
-        TRY(curve_key, pop(tx, target.address, sql::kCurve, now));
-        bundle.one_time = curve_key ? OneTimeStatus::issued : OneTimeStatus::exhausted;
-        bundle.remaining.one_time -= curve_key ? 1 : 0;
+    TRY(Taken curve, take(tx, target, sql::kCurve, identified, now));
+    bundle.one_time = curve.key        ? OneTimeStatus::issued
+                      : curve.withheld ? OneTimeStatus::withheld
+                                       : OneTimeStatus::exhausted;
+    Taken kem;
+    const bool has_kem = uses_kem(profile->keys.suite);
+    if (has_kem) {
+        TRY(kem, take(tx, target, sql::kKem, identified, now));
     }
-    std::optional<KemPreKey> kem_key;
-    bool kem_ran_out = uses_kem(profile->keys.suite) && profile->stock.kem_one_time == 0;
-    if (uses_kem(profile->keys.suite) && target.may_consume && profile->stock.kem_one_time > 0 &&
-        (identified || !kem_in_reserve)) {
-        TRY(kem_key, pop(tx, target.address, sql::kKem, now));
-        bundle.remaining.kem_one_time -= kem_key ? 1 : 0;
-        kem_ran_out = !kem_key;
-    }
+    bundle.remaining = {curve.remaining, kem.remaining};
 
     BundleKeys keys;
     OneTimePreKey one_time;
-    if (curve_key) {
-        one_time = {curve_key->id, std::move(curve_key->public_key)};
+    if (curve.key) {
+        one_time = {curve.key->id, std::move(curve.key->public_key)};
         keys.one_time = &one_time;
     }
-    if (kem_key) {
-        keys.kem = &*kem_key;
+    if (kem.key) {
+        keys.kem = &*kem.key;
         bundle.kem = KemStatus::one_time;
     } else if (profile->last_resort) {
         keys.kem = &*profile->last_resort;
@@ -165,15 +215,19 @@ Result<std::optional<ClaimedBundle>> claim_one(Transaction& tx, const ClaimTarge
     }
     // Budgets and the reserve do not count: the owner cannot help them with another upload.
     bool noted = false;
-    if (bundle.one_time == OneTimeStatus::exhausted && !profile->signed_prekey_used_alone) {
+    if (curve.ran_out() && !profile->signed_prekey_used_alone) {
         TRY(noted, note_use_alone(tx, target.address, sql::kCurve, profile->signed_prekey.id, now));
     }
-    if (kem_ran_out && profile->last_resort && !profile->last_resort_used_alone) {
+    if (has_kem && kem.ran_out() && profile->last_resort && !profile->last_resort_used_alone) {
         TRY(const bool kem_noted,
             note_use_alone(tx, target.address, sql::kKem, profile->last_resort->id, now));
         noted |= kem_noted;
     }
     bundle.first_last_resort_use = noted && !profile->last_resort_used();
+    TRY_VOID(watch_stock(tx, target.address, sql::kCurve, profile->one_time_told, curve,
+                         policy.low_threshold, bundle));
+    TRY_VOID(watch_stock(tx, target.address, sql::kKem, profile->kem_told, kem,
+                         policy.low_threshold, bundle));
     TRY_VOID(note_fetch(tx, *profile, now, policy));
     bundle.json = bundle_json(*profile, keys, bundle.one_time, now);
     if (target.claim_hash) {

@@ -106,8 +106,10 @@ TEST_P(StoreClaim, TheBundleHoldsTheKeysThatWereUploaded) {
 TEST_P(StoreClaim, OnlyARefillChangesTheReserve) {
     TestDevice device("alice:1", Suite::pqxdh_ed25519);
     const auto reserves = [&] {
-        const auto profile = run(store().profile(device.address())).value().value();
-        return std::pair(profile.one_time_reserve, profile.kem_reserve);
+        const std::string counting =
+            "select count(*) from shade_server_one_time_prekeys "
+            "where issued_at is null and reserved = 1 and kind = ";
+        return std::pair(number(counting + "0"), number(counting + "1"));
     };
     ASSERT_TRUE(enrol(device, {.one_time = 20, .kem_one_time = 10}));
     EXPECT_EQ(reserves(), std::pair(4L, 2L));
@@ -158,6 +160,67 @@ TEST_P(StoreClaim, TheReserveIsForIdentifiedCallers) {
     const auto empty = claim(device.address(), kTestNow, &friend_of_hers);
     ASSERT_TRUE(empty && *empty);
     EXPECT_EQ((*empty)->one_time, OneTimeStatus::exhausted);
+}
+
+// It moves to the newest keys, so that the oldest are still issued first.
+TEST_P(StoreClaim, TheReserveIsTheLastPartOfTheStock) {
+    TestDevice device("alice:1");
+    TestDevice caller("bob:1", Suite::x3dh_ed25519, 2);
+    ASSERT_TRUE(enrol(caller));
+    ASSERT_TRUE(enrol(device, {.one_time = 10}));
+    const auto order = claim_ids(device.address(), 3);
+    EXPECT_EQ(number("select count(*) from shade_server_one_time_prekeys where reserved = 1"), 2);
+    // Five of these are there already, two of them reserved.
+    ASSERT_TRUE(replenish(device, {.one_time = 14, .first_id = 6}));
+    const auto stock = run(store().profile(device.address())).value()->stock.one_time;
+    EXPECT_EQ(stock, 16);
+    EXPECT_EQ(number("select count(*) from shade_server_one_time_prekeys where reserved = 1"), 3);
+    EXPECT_EQ(number("select count(*) from shade_server_one_time_prekeys where reserved = 1 "
+                     "and key_id <= 10"),
+              0);
+    const auto later = claim_ids(device.address(), 14);
+    EXPECT_EQ(sorted(part(later, 0, 7)).back(), 10) << "the older batch first";
+    EXPECT_EQ(std::ranges::count(later, 0), 1) << "thirteen are for everybody";
+    std::vector<KeyId> kept;
+    for (int i = 0; i < 3; ++i) {
+        kept.push_back(one_time_id(**claim(device.address(), kTestNow, &caller)));
+    }
+    EXPECT_EQ(std::ranges::count(kept, 0), 0);
+    EXPECT_EQ((*claim(device.address(), kTestNow, &caller))->one_time, OneTimeStatus::exhausted);
+}
+
+TEST_P(StoreClaim, LowAndExhaustedStockIsToldOncePerRefill) {
+    set_policy({.reserve_percent = 0, .low_threshold = 3});
+    TestDevice device("alice:1", Suite::pqxdh_ed25519);
+    // "l" for low, "e" for exhausted, after each of `fetches` claims.
+    const auto told = [&](int fetches, bool may_consume = true) {
+        std::string heard;
+        for (int i = 0; i < fetches; ++i) {
+            const auto bundle = claim(device.address(), kTestNow, nullptr, may_consume);
+            EXPECT_TRUE(bundle && *bundle);
+            heard += std::string((*bundle)->first_low ? "l" : "") +
+                     ((*bundle)->first_exhausted ? "e" : "") + ".";
+        }
+        return heard;
+    };
+    ASSERT_TRUE(enrol(device, {.one_time = 4, .kem_one_time = 20}));
+    EXPECT_EQ(told(6), ".l..e...");
+    ASSERT_TRUE(replenish(device, {.kem_one_time = 1, .first_id = 50}));
+    EXPECT_EQ(told(2), "..") << "another kind's refill";
+    ASSERT_TRUE(replenish(device, {.one_time = 4, .first_id = 1}));
+    EXPECT_EQ(told(1), ".") << "only keys that were issued before: no refill";
+    ASSERT_TRUE(replenish(device, {.one_time = 2, .first_id = 50}));
+    EXPECT_EQ(told(1, false), ".") << "nothing was taken";
+    EXPECT_EQ(told(3), "l.e..") << "a refill that does not reach the threshold";
+    ASSERT_TRUE(replenish(device, {.one_time = 1, .first_id = 60}));
+    EXPECT_EQ(told(2), "le..");
+    ASSERT_TRUE(
+        enrol(device, {.one_time = 3, .first_id = 70, .mode = UploadMode::replace}, kTestNow + 1));
+    EXPECT_EQ(told(2), "l..");
+    set_policy({.reserve_percent = 0, .low_threshold = 1});
+    ASSERT_TRUE(
+        enrol(device, {.one_time = 2, .first_id = 80, .mode = UploadMode::replace}, kTestNow + 2));
+    EXPECT_EQ(told(3), ".e..") << "below one key is none";
 }
 
 TEST_P(StoreClaim, OverABudgetNothingIsConsumed) {

@@ -2,6 +2,12 @@
 #include "prekeys/store.h"
 #include "prekeys/store_sql.h"
 
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+
 namespace nave::prekeys {
 
 using storage::Row;
@@ -12,8 +18,43 @@ namespace {
 constexpr UnixMillis kDayMs = 24LL * 3600 * 1000;
 constexpr UnixMillis kIssuedMemoryMs = 90 * kDayMs;
 constexpr UnixMillis kRetiredMemoryMs = 30 * kDayMs;
-// Deletions per statement: bounds how long one transaction holds the write lock.
+// Deletions per transaction: bounds how long one holds the write lock.
 constexpr std::int64_t kBatch = 2'000;
+
+// What expires, and when; $1 is the time before which it has.
+struct Expiring {
+    std::string_view table;
+    std::string_view key;
+    std::string_view condition;
+};
+constexpr std::array<Expiring, 6> kExpiring{{
+    {"shade_server_replay", "hash", "expires_at < $1"},
+    {"shade_server_claims", "claim_hash", "expires_at < $1"},
+    {"shade_server_one_time_prekeys", "seq", "issued_at < $1"},
+    {"shade_server_former_prekeys", "address, signing_key_hash, kind, key_id", "issued_at < $1"},
+    {"shade_server_signed_prekeys", "address, kind, key_id", "retired_at < $1"},
+    // A tombstone also says whose issued ids the address remembers, so it outlives those.
+    {"shade_server_tombstones", "address",
+     "at < $1 and not exists (select 1 from shade_server_one_time_prekeys o "
+     "where o.address = shade_server_tombstones.address)"},
+}};
+
+// Two nodes that forget at once share the work instead of waiting for each other.
+const std::string& forget_statement(storage::Dialect dialect, std::size_t table) {
+    static const auto make = [](storage::Dialect d) {
+        std::array<std::string, kExpiring.size()> texts;
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            const Expiring& what = kExpiring.at(i);
+            texts.at(i) = fmt::format(
+                "delete from {0} where ({1}) in (select {1} from {0} where {2} limit $2{3})",
+                what.table, what.key, what.condition, storage::for_update_skip_locked(d));
+        }
+        return texts;
+    };
+    static const auto sqlite = make(storage::Dialect::sqlite);
+    static const auto postgres = make(storage::Dialect::postgres);
+    return (dialect == storage::Dialect::sqlite ? sqlite : postgres).at(table);
+}
 
 // Two nodes that clean at once share the work instead of waiting for each other.
 const std::string& stale_statement(storage::Dialect dialect) {
@@ -63,44 +104,28 @@ Task<Result<std::int64_t>> Store::count_stale_identities(UnixMillis cutoff) {
 }
 
 Task<Result<void>> Store::forget_expired(UnixMillis now) {
-    auto write = [now, policy = policy_](Transaction& tx) -> Result<void> {
-        TRY_VOID(
-            tx.execute("delete from shade_server_replay where hash in "
-                       "(select hash from shade_server_replay where expires_at < $1 limit $2)",
-                       {now, kBatch}));
-        TRY_VOID(
-            tx.execute("delete from shade_server_claims where claim_hash in "
-                       "(select claim_hash from shade_server_claims "
-                       "where expires_at < $1 limit $2)",
-                       {now, kBatch}));
-        TRY_VOID(
-            tx.execute("delete from shade_server_one_time_prekeys where seq in "
-                       "(select seq from shade_server_one_time_prekeys "
-                       "where issued_at < $1 limit $2)",
-                       {now - kIssuedMemoryMs, kBatch}));
-        TRY_VOID(
-            tx.execute("delete from shade_server_former_prekeys "
-                       "where (address, signing_key_hash, kind, key_id) in "
-                       "(select address, signing_key_hash, kind, key_id "
-                       "from shade_server_former_prekeys where issued_at < $1 limit $2)",
-                       {now - kIssuedMemoryMs, kBatch}));
-        TRY_VOID(tx.execute("delete from shade_server_signed_prekeys where retired_at < $1",
-                            {now - kRetiredMemoryMs}));
-        // A tombstone also says whose issued ids the address remembers, so it outlives those.
-        TRY_VOID(
-            tx.execute("delete from shade_server_tombstones where at < $1 and not exists "
-                       "(select 1 from shade_server_one_time_prekeys o "
-                       "where o.address = shade_server_tombstones.address)",
-                       {now - policy.tombstone_ms}));
-        return ok();
-    };
-    co_return co_await database_.write(std::move(write));
+    const std::array<UnixMillis, kExpiring.size()> before{now,
+                                                          now,
+                                                          now - kIssuedMemoryMs,
+                                                          now - kIssuedMemoryMs,
+                                                          now - kRetiredMemoryMs,
+                                                          now - policy_.tombstone_ms};
+    for (std::size_t table = 0; table < kExpiring.size(); ++table) {
+        for (std::int64_t removed = kBatch; removed == kBatch;) {
+            auto write = [table, cutoff = before.at(table)](Transaction& tx) {
+                return tx.execute(forget_statement(tx.dialect(), table), {cutoff, kBatch});
+            };
+            CO_TRY(removed, co_await database_.write(std::move(write)));
+        }
+    }
+    co_return ok();
 }
 
 Task<Result<bool>> Store::release_tombstone(Address address) {
     auto write = [address](Transaction& tx) -> Result<bool> {
         TRY(const std::int64_t removed,
-            tx.execute("update shade_server_tombstones set at = 0 where address = $1 and at > 0",
+            tx.execute("update shade_server_tombstones set released = 1 "
+                       "where address = $1 and released = 0",
                        {address.text()}));
         return removed > 0;
     };

@@ -102,6 +102,45 @@ TEST_P(StoreCleanup, ForgetsClaimsIssuedKeysAndRetiredPrekeys) {
     EXPECT_EQ(rows("one_time_prekeys"), 2) << "stock itself never expires";
 }
 
+// A minute may bring more than one transaction should remove.
+TEST_P(StoreCleanup, ForgetsHoweverMuchHasExpired) {
+    const bool postgres = GetParam() == storage::Store::postgres;
+    const std::string bytes = postgres ? "convert_to(cast(i as text), 'UTF8')" : "cast(i as blob)";
+    const std::string numbers =
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 5001) ";
+    const std::string expired = std::to_string(kTestNow - 1);
+    script(numbers + "insert into shade_server_replay (hash, expires_at) select " + bytes + ", " +
+           expired + " + (i / 5001) from n;");
+    script(numbers +
+           "insert into shade_server_claims (claim_hash, signing_key, bundle, expires_at) select " +
+           bytes + ", " + bytes + ", '', " + expired + " + (i / 5001) from n;");
+    script(numbers +
+           "insert into shade_server_one_time_prekeys "
+           "(address, kind, key_id, public_key, uploaded_at, issued_at) select 'x', 0, i, " +
+           bytes + ", 1, case when i < 5001 then 1 end from n;");
+    script(numbers +
+           "insert into shade_server_former_prekeys "
+           "(address, signing_key_hash, kind, key_id, issued_at) select 'x', " +
+           bytes + ", 0, i, case when i < 5001 then 1 else " + expired + " end from n;");
+    script(numbers +
+           "insert into shade_server_signed_prekeys (address, kind, key_id, public_key, "
+           "signature, created_at, uploaded_at, retired_at) select 'x', 0, i, " +
+           bytes + ", " + bytes + ", 1, 1, case when i < 5001 then 1 end from n;");
+    script(numbers +
+           "insert into shade_server_tombstones (address, signing_key_hash, at, reason) "
+           "select 'y' || i, " +
+           bytes + ", case when i < 5001 then 1 else " + expired + " end, '' from n;");
+    const std::uint64_t before = db().stats().writes;
+    forget(kTestNow);
+    EXPECT_EQ(rows("replay"), 1);
+    EXPECT_EQ(rows("claims"), 1);
+    EXPECT_EQ(rows("one_time_prekeys"), 1);
+    EXPECT_EQ(rows("former_prekeys"), 1);
+    EXPECT_EQ(rows("signed_prekeys"), 1);
+    EXPECT_EQ(rows("tombstones"), 1);
+    EXPECT_GE(db().stats().writes - before, 6U * 3) << "in transactions of a bounded size";
+}
+
 TEST_P(StoreCleanup, ForgetsTheIssuedKeysOfFormerIdentities) {
     TestDevice device("alice:1");
     TestDevice next("alice:1", Suite::x3dh_ed25519, 2);
@@ -136,6 +175,25 @@ TEST_P(StoreCleanup, TombstonesOutliveTheIssuedKeysTheyExplain) {
     forget(kTestNow + 91 * kDayMs);
     forget(kTestNow + 91 * kDayMs);
     EXPECT_EQ(rows("tombstones"), 0);
+}
+
+// However long the quarantine is: a hundred years reach back to before 1970.
+TEST_P(StoreCleanup, AReleasedAddressIsOpenToOtherKeys) {
+    set_policy({.tombstone_ms = 36'500 * kDayMs});
+    TestDevice device("alice:1");
+    TestDevice stranger("alice:1", Suite::x3dh_ed25519, 2);
+    ASSERT_TRUE(enrol(device, {.one_time = 2}));
+    static_cast<void>(claim_ids(device.address(), 1));
+    ASSERT_TRUE(remove(device));
+    EXPECT_EQ(outcome_id(enrol(stranger, {}, kTestNow + 1)), "SHADE_TOMBSTONED");
+    EXPECT_EQ(run(store().release_tombstone(device.address())), true);
+    EXPECT_EQ(run(store().release_tombstone(device.address())), false) << "released already";
+    forget(kTestNow + kDayMs);
+    ASSERT_TRUE(enrol(stranger, {.one_time = 2}, kTestNow + 1));
+    EXPECT_EQ(rows("one_time_prekeys"), 2) << "the other's issued ids are put aside";
+    // Of one removal only.
+    ASSERT_TRUE(remove(stranger, kTestNow + 2));
+    EXPECT_EQ(outcome_id(enrol(device, {}, kTestNow + 3)), "SHADE_TOMBSTONED");
 }
 
 TEST_P(StoreCleanup, ARestoreBurnsTheStockAndRaisesTheEpoch) {

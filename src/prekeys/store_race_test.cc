@@ -15,10 +15,21 @@ class StoreRace : public StoreTest {
     void SetUp() override { use_store(GetParam(), kNoReserve); }
 
     [[nodiscard]] Task<Result<ClaimOutcome>> claim_task(const Address& address,
-                                                        std::optional<Bytes> hash = {}) {
+                                                        std::optional<Bytes> hash = {},
+                                                        TestDevice* requester = nullptr) {
         std::vector<ClaimTarget> targets;
         targets.push_back({address, true, std::move(hash)});
-        return store().claim(std::move(targets), std::nullopt, kTestNow);
+        std::optional<Store::Requester> who;
+        if (requester != nullptr) {
+            who = Store::Requester{requester->address(), requester->accepted()};
+        }
+        return store().claim(std::move(targets), std::move(who), kTestNow);
+    }
+    std::int64_t reserved(const TestDevice& device) {
+        return number(
+            "select count(*) from shade_server_one_time_prekeys where reserved = 1 "
+            "and issued_at is null and address = '" +
+            device.address().text() + "'");
     }
 };
 PREKEYS_ON_EVERY_STORE(StoreRace);
@@ -64,6 +75,109 @@ TEST_P(StoreRace, ParallelClaimsOfTheLastKeys) {
     }
     EXPECT_EQ(issued, (std::multiset<KeyId>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                             0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5}));
+}
+
+// However many anonymous callers come at once, what is kept for others stays: of both kinds.
+TEST_P(StoreRace, ParallelClaimsLeaveTheReserve) {
+    set_policy({.reserve_percent = 20});
+    for (int round = 0; round < 10; ++round) {
+        TestDevice device("alice:" + std::to_string(round), Suite::pqxdh_ed25519);
+        ASSERT_TRUE(enrol(device, {.one_time = 20, .kem_one_time = 20}));
+        static_cast<void>(claim_ids(device.address(), 14));
+        std::vector<Task<Result<ClaimOutcome>>> tasks;
+        for (int i = 0; i < 16; ++i) {
+            tasks.push_back(claim_task(device.address()));
+        }
+        std::size_t issued = 0;
+        std::size_t kem_issued = 0;
+        for (const auto& outcome : run_all(std::move(tasks))) {
+            ASSERT_TRUE(outcome) << outcome.error().id << outcome.error().detail;
+            const ClaimedBundle& bundle = *outcome->front();
+            issued += bundle.one_time == OneTimeStatus::issued ? 1 : 0;
+            kem_issued += bundle.kem == KemStatus::one_time ? 1 : 0;
+            EXPECT_NE(bundle.one_time, OneTimeStatus::exhausted) << "there is the reserve";
+            EXPECT_FALSE(bundle.first_last_resort_use);
+        }
+        EXPECT_EQ(issued, 2U);
+        EXPECT_EQ(kem_issued, 2U);
+        EXPECT_EQ(reserved(device), 8);
+        EXPECT_EQ(run(store().profile(device.address())).value()->stock.one_time, 4);
+        EXPECT_EQ(run(store().profile(device.address())).value()->stock.kem_one_time, 4);
+    }
+}
+
+TEST_P(StoreRace, TheReserveServesIdentifiedCallersInACrowd) {
+    set_policy({.reserve_percent = 20});
+    TestDevice caller("bob:1", Suite::x3dh_ed25519, 2);
+    ASSERT_TRUE(enrol(caller));
+    for (int round = 0; round < 10; ++round) {
+        TestDevice device("alice:" + std::to_string(round));
+        ASSERT_TRUE(enrol(device, {.one_time = 20}));
+        static_cast<void>(claim_ids(device.address(), 14));
+        std::vector<Task<Result<ClaimOutcome>>> tasks;
+        for (int i = 0; i < 16; ++i) {
+            tasks.push_back(claim_task(device.address(), {}, i % 4 == 3 ? &caller : nullptr));
+        }
+        const auto outcomes = run_all(std::move(tasks));
+        std::set<KeyId> issued;
+        for (std::size_t i = 0; i < outcomes.size(); ++i) {
+            ASSERT_TRUE(outcomes[i]) << outcomes[i].error().id << outcomes[i].error().detail;
+            const ClaimedBundle& bundle = *outcomes[i]->front();
+            const bool got_one = bundle.one_time == OneTimeStatus::issued;
+            EXPECT_TRUE(got_one || i % 4 != 3) << "an identified caller went without";
+            EXPECT_TRUE(!got_one || issued.insert(one_time_id(bundle)).second);
+        }
+        EXPECT_LE(issued.size(), 6U);
+    }
+}
+
+// Who took the twentieth-last key, and who the last, is decided by the order of the keys, not by
+// counts that each claim sees of the others.
+TEST_P(StoreRace, LowAndExhaustedStockIsToldOnceByClaimsThatMeet) {
+    set_policy({.reserve_percent = 0, .low_threshold = 20});
+    const std::uint64_t retries_before = db().stats().retries;
+    for (int round = 0; round < 10; ++round) {
+        TestDevice device("alice:" + std::to_string(round), Suite::pqxdh_ed25519);
+        ASSERT_TRUE(enrol(device, {.one_time = 22, .kem_one_time = 25}));
+        std::vector<Task<Result<ClaimOutcome>>> tasks;
+        for (int i = 0; i < 30; ++i) {
+            tasks.push_back(claim_task(device.address()));
+        }
+        std::multiset<std::int64_t> low;
+        std::multiset<std::int64_t> exhausted;
+        std::set<std::int64_t> remaining;
+        for (const auto& outcome : run_all(std::move(tasks))) {
+            ASSERT_TRUE(outcome) << outcome.error().id << outcome.error().detail;
+            const ClaimedBundle& bundle = *outcome->front();
+            if (bundle.one_time == OneTimeStatus::issued) {
+                EXPECT_TRUE(remaining.insert(bundle.remaining.one_time).second)
+                    << "as if one came after the other";
+            }
+            if (bundle.first_low) {
+                low.insert(std::min(bundle.remaining.one_time, bundle.remaining.kem_one_time));
+            }
+            if (bundle.first_exhausted) {
+                exhausted.insert(
+                    std::min(bundle.remaining.one_time, bundle.remaining.kem_one_time));
+            }
+        }
+        // Of each kind once, or both with one claim.
+        EXPECT_GE(low.size(), 1U);
+        EXPECT_LE(low.size(), 2U);
+        EXPECT_LT(*low.rbegin(), 20);
+        EXPECT_GE(exhausted.size(), 1U);
+        EXPECT_LE(exhausted.size(), 2U);
+        EXPECT_EQ(*exhausted.rbegin(), 0);
+        EXPECT_EQ(number("select one_time_told from shade_server_identities where address = '" +
+                         device.address().text() + "'"),
+                  3);
+        EXPECT_EQ(number("select kem_told from shade_server_identities where address = '" +
+                         device.address().text() + "'"),
+                  3);
+    }
+    if (GetParam() == storage::Store::postgres) {
+        EXPECT_EQ(db().stats().retries, retries_before);
+    }
 }
 
 // A client that retries while its first attempt is still under way must not burn a second key.

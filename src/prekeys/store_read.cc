@@ -3,7 +3,9 @@
 #include "prekeys/store.h"
 #include "prekeys/store_sql.h"
 
+#include <algorithm>
 #include <cstring>
+#include <span>
 
 namespace nave::prekeys {
 
@@ -55,14 +57,24 @@ IdentityKeys identity_keys(const Row& row, std::size_t column) {
 }
 
 Result<void> consume(Transaction& tx, const AcceptedProof& proof, const StorePolicy& policy) {
-    for (const Bytes& hash : proof.replay_hashes) {
-        TRY(const std::int64_t entered,
-            tx.execute("insert into shade_server_replay (hash, expires_at) values ($1, $2) "
-                       "on conflict do nothing",
-                       {hash, proof.signed_at + policy.replay_memory_ms}));
-        if (entered == 0) {
+    const UnixMillis until = proof.signed_at + policy.replay_memory_ms;
+    // Two at a time: a request signed in its headers has its nonce besides its signature.
+    for (std::span<const Bytes> hashes = proof.replay_hashes; !hashes.empty();) {
+        const std::size_t many = std::min<std::size_t>(hashes.size(), 2);
+        std::int64_t entered = 0;
+        if (many == 2) {
+            TRY(entered, tx.execute("insert into shade_server_replay (hash, expires_at) "
+                                    "values ($1, $3), ($2, $3) on conflict do nothing",
+                                    {hashes[0], hashes[1], until}));
+        } else {
+            TRY(entered, tx.execute("insert into shade_server_replay (hash, expires_at) "
+                                    "values ($1, $2) on conflict do nothing",
+                                    {hashes[0], until}));
+        }
+        if (entered < static_cast<std::int64_t>(many)) {
             return errors::replay();
         }
+        hashes = hashes.subspan(many);
     }
     return ok();
 }
@@ -93,23 +105,35 @@ Result<StoredIdentity> require_signer(Transaction& tx, const Address& address,
     return std::move(*stored);
 }
 
-Result<std::optional<Profile>> find_profile(Transaction& tx, const Address& address) {
-    TRY(const auto row,
-        tx.query_one("select i.suite, i.signing_key, i.dh_key, i.dh_signature, i.registration_id, "
-                     "i.one_time_reserve, i.kem_reserve, i.last_fetch_at, "
-                     "s.key_id, s.public_key, s.signature, s.created_at, s.used_alone_at, "
-                     "k.key_id, k.algorithm, k.public_key, k.signature, k.used_alone_at, "
-                     "(select count(*) from shade_server_one_time_prekeys o "
-                     "where o.address = $1 and o.kind = 0 and o.issued_at is null), "
-                     "(select count(*) from shade_server_one_time_prekeys o "
-                     "where o.address = $1 and o.kind = 1 and o.issued_at is null) "
-                     "from shade_server_identities i "
-                     "join shade_server_signed_prekeys s "
-                     "on s.address = i.address and s.kind = 0 and s.retired_at is null "
-                     "left join shade_server_signed_prekeys k "
-                     "on k.address = i.address and k.kind = 1 and k.retired_at is null "
-                     "where i.address = $1",
-                     {address.text()}));
+namespace {
+
+const std::string& profile_statement(WithStock with_stock) {
+    static const auto make = [](const std::string& one_time, const std::string& kem) {
+        return "select i.suite, i.signing_key, i.dh_key, i.dh_signature, i.registration_id, "
+               "i.one_time_told, i.kem_told, i.last_fetch_at, "
+               "s.key_id, s.public_key, s.signature, s.created_at, s.used_alone_at, "
+               "k.key_id, k.algorithm, k.public_key, k.signature, k.used_alone_at, " +
+               one_time + ", " + kem +
+               " from shade_server_identities i "
+               "join shade_server_signed_prekeys s "
+               "on s.address = i.address and s.kind = 0 and s.retired_at is null "
+               "left join shade_server_signed_prekeys k "
+               "on k.address = i.address and k.kind = 1 and k.retired_at is null "
+               "where i.address = $1";
+    };
+    static const std::string counted =
+        "(select count(*) from shade_server_one_time_prekeys o "
+        "where o.address = $1 and o.issued_at is null and o.kind = ";
+    static const std::string with = make(counted + "0)", counted + "1)");
+    static const std::string without = make("cast(0 as bigint)", "cast(0 as bigint)");
+    return with_stock == WithStock::yes ? with : without;
+}
+
+}  // namespace
+
+Result<std::optional<Profile>> find_profile(Transaction& tx, const Address& address,
+                                            WithStock with_stock) {
+    TRY(const auto row, tx.query_one(profile_statement(with_stock), {address.text()}));
     if (!row) {
         return std::nullopt;
     }
@@ -122,8 +146,8 @@ Result<std::optional<Profile>> find_profile(Transaction& tx, const Address& addr
         .signed_prekey_used_alone = !row->is_null(12),
         .last_resort_used_alone = !row->is_null(17),
         .stock = {row->integer(18), row->integer(19)},
-        .one_time_reserve = row->integer(5),
-        .kem_reserve = row->integer(6),
+        .one_time_told = row->integer(5),
+        .kem_told = row->integer(6),
         .last_fetch_at = row->integer_or_null(7)};
     if (!row->is_null(13)) {
         profile.last_resort =

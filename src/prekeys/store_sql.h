@@ -27,8 +27,11 @@ enum class RowLock : std::uint8_t { none, exclusive };
 [[nodiscard]] Result<std::optional<StoredIdentity>> find_identity(storage::Transaction& tx,
                                                                   const Address& address,
                                                                   RowLock lock = RowLock::none);
+// Without stock both counts are 0: they cost as much as there are keys.
+enum class WithStock : std::uint8_t { no, yes };
 [[nodiscard]] Result<std::optional<Profile>> find_profile(storage::Transaction& tx,
-                                                          const Address& address);
+                                                          const Address& address,
+                                                          WithStock with_stock = WithStock::yes);
 [[nodiscard]] Result<std::int64_t> restore_epoch(storage::Transaction& tx);
 
 // Taken first by every transaction that touches an address's prekeys, so that none waits for rows
@@ -39,20 +42,30 @@ enum class Turn : std::uint8_t { claim, owner };
 [[nodiscard]] Result<void> await_turn(storage::Transaction& tx, const Address& address, Turn turn);
 // The owner's turn if it is free at once, for a transaction that holds other locks already.
 [[nodiscard]] Result<bool> try_owner_turn(storage::Transaction& tx, const Address& address);
-// Stores a batch key by key and says what became of each; shuffles the issue order.
+// Whether an address can hold keys already. Made in this transaction it holds none, which saves
+// looking for them.
+enum class Newness : std::uint8_t { known, made_here };
+// Stores a batch and says what became of each key; shuffles the issue order and marks what of the
+// stock is kept for identified callers (store_batch.cc).
 [[nodiscard]] Result<UploadOutcome> store_batch(storage::Transaction& tx, const Address& address,
-                                                KeyBatch batch, UploadMode mode, UnixMillis now,
+                                                const KeyBatch& batch, UploadMode mode,
+                                                Newness newness, UnixMillis now,
                                                 std::uint64_t shuffle_seed,
                                                 const StorePolicy& policy);
 // Key ids belong to an identity. When an address passes from one to another, the issued ids of the
 // former are put aside, its stock is dropped, and what the next once issued here comes back.
 [[nodiscard]] Result<void> change_issuer(storage::Transaction& tx, const Address& address,
                                          ByteView former_key_hash, ByteView next_key_hash);
+// The last part alone, for an address that holds no key of anybody.
+[[nodiscard]] Result<void> restore_issued(storage::Transaction& tx, const Address& address,
+                                          ByteView key_hash);
 // Makes the key the one that is served; the one before is kept, retired, for thirty days.
 [[nodiscard]] Result<void> serve_signed_prekey(storage::Transaction& tx, const Address& address,
-                                               const SignedPreKey& key, UnixMillis now);
+                                               const SignedPreKey& key, UnixMillis now,
+                                               Newness newness = Newness::known);
 [[nodiscard]] Result<void> serve_last_resort(storage::Transaction& tx, const Address& address,
-                                             const KemPreKey& key, UnixMillis now);
+                                             const KemPreKey& key, UnixMillis now,
+                                             Newness newness = Newness::known);
 // Removes an identity and every key that was not handed out; leaves a tombstone and a log entry of
 // that kind (delete_identity or purge).
 [[nodiscard]] Result<void> erase_identity(storage::Transaction& tx, const Address& address,

@@ -1,4 +1,3 @@
-#include "base/entropy.h"
 #include "crypto/hash.h"
 #include "prekeys/errors.h"
 #include "prekeys/kt_log.h"
@@ -7,131 +6,26 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 
 namespace nave::prekeys {
 
-using storage::Param;
 using storage::Row;
 using storage::Transaction;
 
 namespace sql {
 namespace {
 
-// Rows per insert statement: one round trip carries many keys, and few statements are prepared.
-constexpr std::array<std::size_t, 3> kChunks{50, 10, 1};
-constexpr std::size_t kColumns = 7;
-
-std::string insert_text(std::size_t rows) {
-    std::string text =
-        "insert into shade_server_one_time_prekeys "
-        "(address, kind, key_id, algorithm, public_key, signature, uploaded_at) values ";
-    for (std::size_t row = 0; row < rows; ++row) {
-        const std::size_t p = row * kColumns;
-        fmt::format_to(std::back_inserter(text), "{}(${},${},${},${},${},${},${})",
-                       row == 0 ? "" : ",", p + 1, p + 2, p + 3, p + 4, p + 5, p + 6, p + 7);
-    }
-    text += " on conflict (address, kind, key_id) do nothing returning key_id";
-    return text;
-}
-
-const std::string& insert_statement(std::size_t chunk) {
-    static const std::array<std::string, 3> texts{insert_text(kChunks[0]), insert_text(kChunks[1]),
-                                                  insert_text(kChunks[2])};
-    return texts.at(chunk);
-}
-
-// A one-time key of either kind, as a row.
-struct KeyRow {
-    std::int64_t kind;
-    KeyId id;
-    const std::string* algorithm;
-    const Bytes* public_key;
-    const Bytes* signature;  // null for EC
-};
-
-void shuffle(std::vector<KeyRow>& rows, std::uint64_t seed) {
-    SeededEntropy entropy(seed);
-    for (std::size_t i = rows.size(); i > 1; --i) {
-        std::swap(rows[i - 1], rows[entropy.below(i)]);
-    }
-}
-
-Result<void> classify(Transaction& tx, const Address& address, const KeyRow& key,
-                      UploadResults& results) {
-    TRY(const auto row,
-        tx.query_one("select issued_at, public_key, algorithm from shade_server_one_time_prekeys "
-                     "where address = $1 and kind = $2 and key_id = $3",
-                     {address.text(), key.kind, key.id}));
-    if (!row || !row->is_null(0)) {
-        results.consumed.push_back(key.id);
-    } else if (row->bytes(1) == *key.public_key && row->text(2) == *key.algorithm) {
-        results.duplicate.push_back(key.id);
-    } else {
-        results.conflict.push_back(key.id);
-    }
-    return ok();
-}
-
-Result<std::vector<KeyId>> insert_chunk(Transaction& tx, const Address& address,
-                                        std::span<const KeyRow> rows, std::size_t chunk,
-                                        UnixMillis now) {
-    std::vector<Param> params;
-    params.reserve(rows.size() * kColumns);
-    for (const KeyRow& row : rows) {
-        params.emplace_back(address.text());
-        params.emplace_back(row.kind);
-        params.emplace_back(row.id);
-        params.emplace_back(*row.algorithm);
-        params.emplace_back(*row.public_key);
-        // An EC key has none: bound as empty bytes, so that a prepared statement serves both.
-        params.emplace_back(row.signature != nullptr ? ByteView(*row.signature) : ByteView());
-        params.emplace_back(now);
-    }
-    TRY(const auto inserted, tx.query(insert_statement(chunk), std::span<const Param>(params)));
-    std::vector<KeyId> ids;
-    ids.reserve(inserted.size());
-    for (const Row& row : inserted) {
-        ids.push_back(row.integer(0));
-    }
-    return ids;
-}
-
-Result<UploadResults> store_kind(Transaction& tx, const Address& address, std::vector<KeyRow> rows,
-                                 UnixMillis now, std::uint64_t seed) {
-    UploadResults results;
-    shuffle(rows, seed);
-    for (std::size_t at = 0; at < rows.size();) {
-        std::size_t chunk = 0;
-        while (kChunks.at(chunk) > rows.size() - at) {
-            ++chunk;
-        }
-        const auto part = std::span<const KeyRow>(rows).subspan(at, kChunks.at(chunk));
-        TRY(const auto ids, insert_chunk(tx, address, part, chunk, now));
-        results.accepted.insert(results.accepted.end(), ids.begin(), ids.end());
-        at += part.size();
-    }
-    std::ranges::sort(results.accepted);
-    if (results.accepted.size() < rows.size()) {
-        std::ranges::sort(rows, {}, &KeyRow::id);
-        for (const KeyRow& row : rows) {
-            if (!std::ranges::binary_search(results.accepted, row.id)) {
-                TRY_VOID(classify(tx, address, row, results));
-            }
-        }
-    }
-    return results;
-}
-
 Result<void> serve(Transaction& tx, const Address& address, std::int64_t kind,
                    const std::string& algorithm, KeyId id, const Bytes& public_key,
-                   const Bytes& signature, UnixMillis created_at, UnixMillis now) {
-    TRY(const auto current,
-        tx.query_one("select key_id, public_key, algorithm from shade_server_signed_prekeys "
-                     "where address = $1 and kind = $2 and retired_at is null",
-                     {address.text(), kind}));
+                   const Bytes& signature, UnixMillis created_at, UnixMillis now, Newness newness) {
+    std::optional<Row> current;
+    if (newness == Newness::known) {
+        TRY(current,
+            tx.query_one("select key_id, public_key, algorithm from shade_server_signed_prekeys "
+                         "where address = $1 and kind = $2 and retired_at is null",
+                         {address.text(), kind}));
+    }
     if (current && current->integer(0) == id) {
         // One KEM key under another label is another key: the label is signed and decides its use.
         if (current->bytes(1) != public_key || current->text(2) != algorithm) {
@@ -168,71 +62,19 @@ Result<void> serve(Transaction& tx, const Address& address, std::int64_t kind,
     return ok();
 }
 
-Result<Stock> stock_of(Transaction& tx, const Address& address) {
-    TRY(const auto rows, tx.query("select kind, count(*) from shade_server_one_time_prekeys "
-                                  "where address = $1 and issued_at is null group by kind",
-                                  {address.text()}));
-    Stock stock;
-    for (const Row& row : rows) {
-        (row.integer(0) == kCurve ? stock.one_time : stock.kem_one_time) = row.integer(1);
-    }
-    return stock;
-}
-
 }  // namespace
 
 Result<void> serve_signed_prekey(Transaction& tx, const Address& address, const SignedPreKey& key,
-                                 UnixMillis now) {
+                                 UnixMillis now, Newness newness) {
     static const std::string kNone;
     return serve(tx, address, kCurve, kNone, key.id, key.public_key, key.signature, key.created_at,
-                 now);
+                 now, newness);
 }
 
 Result<void> serve_last_resort(Transaction& tx, const Address& address, const KemPreKey& key,
-                               UnixMillis now) {
-    return serve(tx, address, kKem, key.algorithm, key.id, key.public_key, key.signature, now, now);
-}
-
-Result<UploadOutcome> store_batch(Transaction& tx, const Address& address, KeyBatch batch,
-                                  UploadMode mode, UnixMillis now, std::uint64_t shuffle_seed,
-                                  const StorePolicy& policy) {
-    static const std::string kNone;
-    std::vector<KeyRow> rows;
-    rows.reserve(batch.one_time.size());
-    for (const OneTimePreKey& key : batch.one_time) {
-        rows.push_back({kCurve, key.id, &kNone, &key.public_key, nullptr});
-    }
-    UploadOutcome outcome;
-    TRY(outcome.one_time, store_kind(tx, address, std::move(rows), now, shuffle_seed));
-    std::vector<KeyRow> kem_rows;
-    kem_rows.reserve(batch.kem_one_time.size());
-    for (const KemPreKey& key : batch.kem_one_time) {
-        kem_rows.push_back({kKem, key.id, &key.algorithm, &key.public_key, &key.signature});
-    }
-    TRY(outcome.kem_one_time, store_kind(tx, address, std::move(kem_rows), now, shuffle_seed + 1));
-    TRY(outcome.stock, stock_of(tx, address));
-    if (outcome.stock.one_time > policy.one_time_max ||
-        outcome.stock.kem_one_time > policy.kem_one_time_max) {
-        return errors::limit_exceeded(
-            fmt::format("At most {} one-time and {} KEM one-time keys are stored per address.",
-                        policy.one_time_max, policy.kem_one_time_max));
-    }
-    // A share of what the last refill made of the stock. An upload that adds no key of a kind is no
-    // refill: by its measure a drained stock would need next to no reserve.
-    const auto reserve = [&](const UploadResults& results,
-                             std::int64_t stock) -> std::optional<std::int64_t> {
-        if (results.accepted.empty() && mode == UploadMode::merge) {
-            return std::nullopt;
-        }
-        return stock * policy.reserve_percent / 100;
-    };
-    TRY_VOID(
-        tx.execute("update shade_server_identities set "
-                   "one_time_reserve = coalesce($2, one_time_reserve), "
-                   "kem_reserve = coalesce($3, kem_reserve) where address = $1",
-                   {address.text(), reserve(outcome.one_time, outcome.stock.one_time),
-                    reserve(outcome.kem_one_time, outcome.stock.kem_one_time)}));
-    return outcome;
+                               UnixMillis now, Newness newness) {
+    return serve(tx, address, kKem, key.algorithm, key.id, key.public_key, key.signature, now, now,
+                 newness);
 }
 
 Result<void> change_issuer(Transaction& tx, const Address& address, ByteView former_key_hash,
@@ -245,17 +87,24 @@ Result<void> change_issuer(Transaction& tx, const Address& address, ByteView for
                    {address.text(), former_key_hash}));
     TRY_VOID(tx.execute("delete from shade_server_one_time_prekeys where address = $1",
                         {address.text()}));
+    return restore_issued(tx, address, next_key_hash);
+}
+
+Result<void> restore_issued(Transaction& tx, const Address& address, ByteView key_hash) {
     // Without bytes: an upload of such an id is `consumed`, whatever it holds.
-    TRY_VOID(tx.execute(
-        "insert into shade_server_one_time_prekeys "
-        "(address, kind, key_id, public_key, uploaded_at, issued_at) "
-        "select address, kind, key_id, $3, issued_at, issued_at from shade_server_former_prekeys "
-        "where address = $1 and signing_key_hash = $2",
-        {address.text(), next_key_hash, ByteView()}));
-    TRY_VOID(
-        tx.execute("delete from shade_server_former_prekeys "
+    TRY(const std::int64_t restored,
+        tx.execute("insert into shade_server_one_time_prekeys "
+                   "(address, kind, key_id, public_key, uploaded_at, issued_at) "
+                   "select address, kind, key_id, $3, issued_at, issued_at from "
+                   "shade_server_former_prekeys "
                    "where address = $1 and signing_key_hash = $2",
-                   {address.text(), next_key_hash}));
+                   {address.text(), key_hash, ByteView()}));
+    if (restored > 0) {
+        TRY_VOID(
+            tx.execute("delete from shade_server_former_prekeys "
+                       "where address = $1 and signing_key_hash = $2",
+                       {address.text(), key_hash}));
+    }
     return ok();
 }
 
@@ -274,7 +123,7 @@ Result<void> erase_identity(Transaction& tx, const Address& address, const Ident
         tx.execute("insert into shade_server_tombstones (address, signing_key_hash, at, reason) "
                    "values ($1, $2, $3, $4) on conflict (address) do update set "
                    "signing_key_hash = excluded.signing_key_hash, at = excluded.at, "
-                   "reason = excluded.reason",
+                   "reason = excluded.reason, released = 0",
                    {address.text(), ByteView(key_hash), now, kt::event_name(kind)}));
     TRY_VOID(log_event(tx, kind, address, keys, std::nullopt, now));
     return erase_openings(tx, address);
@@ -290,12 +139,14 @@ Result<std::optional<Bytes>> pass_tombstone(Transaction& tx, const Registration&
                                             ByteView key_hash, UnixMillis now,
                                             const StorePolicy& policy) {
     TRY(const auto row,
-        tx.query_one("select signing_key_hash, at from shade_server_tombstones where address = $1",
+        tx.query_one("select signing_key_hash, at, released from shade_server_tombstones "
+                     "where address = $1",
                      {upload.address.text()}));
     if (!row) {
         return std::nullopt;
     }
-    if (!equal(row->bytes(0), key_hash) && row->integer(1) + policy.tombstone_ms > now) {
+    const bool closed = row->integer(2) == 0 && row->integer(1) + policy.tombstone_ms > now;
+    if (closed && !equal(row->bytes(0), key_hash)) {
         return errors::tombstoned();
     }
     TRY_VOID(tx.execute("delete from shade_server_tombstones where address = $1",
@@ -341,10 +192,12 @@ Result<Inserted> insert_identity(Transaction& tx, const Registration& upload, Un
                    "on conflict (address) do nothing",
                    {upload.address.text(), static_cast<std::int64_t>(keys.suite), keys.signing_key,
                     keys.dh_key, keys.dh_signature, upload.registration_id, signed_at, now}));
-    if (made == 1 && (!former || !equal(*former, key_hash))) {
-        // Without a tombstone the address holds no keys, but this identity may have issued some
-        // here before another one had it.
-        TRY_VOID(sql::change_issuer(tx, upload.address, former ? *former : Bytes(), key_hash));
+    if (made == 1 && !former) {
+        // The address holds no keys, but this identity may have issued some here before another
+        // one had it.
+        TRY_VOID(sql::restore_issued(tx, upload.address, key_hash));
+    } else if (made == 1 && !equal(*former, key_hash)) {
+        TRY_VOID(sql::change_issuer(tx, upload.address, *former, key_hash));
     }
     return Inserted{made == 1, key_reused};
 }
@@ -381,28 +234,22 @@ Result<void> update_identity(Transaction& tx, const Registration& upload,
     return ok();
 }
 
-Result<EnrolOutcome> store_keys(Transaction& tx, Registration& upload, UnixMillis now,
-                                std::uint64_t seed, const StorePolicy& policy) {
+Result<EnrolOutcome> store_keys(Transaction& tx, const Registration& upload, sql::Newness newness,
+                                UnixMillis now, std::uint64_t seed, const StorePolicy& policy) {
     EnrolOutcome outcome;
-    TRY_VOID(sql::serve_signed_prekey(tx, upload.address, upload.signed_prekey, now));
+    TRY_VOID(sql::serve_signed_prekey(tx, upload.address, upload.signed_prekey, now, newness));
     if (upload.last_resort) {
-        TRY_VOID(sql::serve_last_resort(tx, upload.address, *upload.last_resort, now));
+        TRY_VOID(sql::serve_last_resort(tx, upload.address, *upload.last_resort, now, newness));
     }
-    if (upload.mode == UploadMode::replace) {
-        TRY_VOID(
-            tx.execute("delete from shade_server_one_time_prekeys "
-                       "where address = $1 and issued_at is null",
-                       {upload.address.text()}));
-    }
-    TRY(outcome.upload, sql::store_batch(tx, upload.address, std::move(upload.batch), upload.mode,
+    TRY(outcome.upload, sql::store_batch(tx, upload.address, upload.batch, upload.mode, newness,
                                          now, seed, policy));
     TRY(outcome.restore_epoch, sql::restore_epoch(tx));
     return outcome;
 }
 
-Result<EnrolOutcome> enrol_in(Transaction& tx, Registration upload, const AcceptedProof& proof,
-                              const kt::AddressIndex& index, UnixMillis now, std::uint64_t seed,
-                              const StorePolicy& policy) {
+Result<EnrolOutcome> enrol_in(Transaction& tx, const Registration& upload,
+                              const AcceptedProof& proof, const kt::AddressIndex& index,
+                              UnixMillis now, std::uint64_t seed, const StorePolicy& policy) {
     TRY_VOID(sql::await_turn(tx, upload.address, sql::Turn::owner));
     TRY_VOID(sql::consume(tx, proof, policy));
     TRY(auto stored, sql::find_identity(tx, upload.address, sql::RowLock::exclusive));
@@ -416,7 +263,9 @@ Result<EnrolOutcome> enrol_in(Transaction& tx, Registration upload, const Accept
     if (stored) {
         TRY_VOID(update_identity(tx, upload, *stored, proof.signed_at, now));
     }
-    TRY(EnrolOutcome outcome, store_keys(tx, upload, now, seed, policy));
+    TRY(EnrolOutcome outcome,
+        store_keys(tx, upload, inserted.made ? sql::Newness::made_here : sql::Newness::known, now,
+                   seed, policy));
     // Last, because the log's head is what all writers share.
     if (inserted.made) {
         TRY_VOID(sql::log_event(tx, kt::EventKind::register_identity, upload.address,
@@ -451,7 +300,7 @@ Result<EnrolOutcome> rotate_in(Transaction& tx, Registration next, const Accepte
     TRY_VOID(tx.execute("delete from shade_server_signed_prekeys where address = $1",
                         {next.address.text()}));
     next.mode = UploadMode::replace;
-    TRY(EnrolOutcome outcome, store_keys(tx, next, now, seed, policy));
+    TRY(EnrolOutcome outcome, store_keys(tx, next, sql::Newness::known, now, seed, policy));
     TRY_VOID(sql::log_event(tx, kt::EventKind::rotate_identity, next.address, next.identity,
                             std::nullopt, now));
     outcome.key_reused = key_reused;
@@ -493,8 +342,8 @@ Task<Result<UploadOutcome>> Store::replenish(Replenishment upload, AcceptedProof
         if (upload.last_resort) {
             TRY_VOID(sql::serve_last_resort(tx, upload.address, *upload.last_resort, now));
         }
-        return sql::store_batch(tx, upload.address, upload.batch, UploadMode::merge, now,
-                                shuffle_seed, policy);
+        return sql::store_batch(tx, upload.address, upload.batch, UploadMode::merge,
+                                sql::Newness::known, now, shuffle_seed, policy);
     };
     co_return co_await database_.write(std::move(write));
 }
@@ -511,7 +360,7 @@ Task<Result<RotationOutcome>> Store::rotate_signed_prekey(SignedPreKeyRotation u
         if (upload.last_resort) {
             TRY_VOID(sql::serve_last_resort(tx, upload.address, *upload.last_resort, now));
         }
-        TRY(const auto profile, sql::find_profile(tx, upload.address));
+        TRY(const auto profile, sql::find_profile(tx, upload.address, sql::WithStock::no));
         RotationOutcome outcome{upload.signed_prekey.id, std::nullopt};
         if (profile && profile->last_resort) {
             outcome.last_resort_id = profile->last_resort->id;

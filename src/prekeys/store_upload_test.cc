@@ -157,7 +157,7 @@ TEST_P(StoreUpload, EachKeyHasItsOutcome) {
     TestDevice device("alice:1", Suite::pqxdh_ed25519);
     ASSERT_TRUE(enrol(device, {.one_time = 4, .kem_one_time = 4}));
     // Without reserve, two claims take two keys of each kind.
-    ASSERT_TRUE(run(store().profile(device.address())).value()->one_time_reserve == 0);
+    ASSERT_EQ(number("select count(*) from shade_server_one_time_prekeys where reserved = 1"), 0);
     std::vector<KeyId> issued = claim_ids(device.address(), 2);
     std::ranges::sort(issued);
     Replenishment upload = device.replenishment({.one_time = 6, .kem_one_time = 6});
@@ -184,13 +184,13 @@ TEST_P(StoreUpload, EachKeyHasItsOutcome) {
     EXPECT_EQ(outcome->stock.kem_one_time, 4);
 }
 
-// Inserts go in chunks of 50, 10 and 1 rows; every remainder must be complete.
+// Inserts go in chunks of 64, 16, 4 and 1 rows; every remainder must be complete.
 TEST_P(StoreUpload, BatchesOfAnySizeAreStoredWhole) {
     KeyId first = 1;
     std::int64_t stock = 0;
     TestDevice device("alice:1");
     ASSERT_TRUE(enrol(device));
-    for (const std::size_t size : {1U, 9U, 10U, 11U, 60U, 61U}) {
+    for (const std::size_t size : {1U, 3U, 4U, 7U, 16U, 21U, 64U, 84U}) {
         const auto outcome = replenish(device, {.one_time = size, .first_id = first});
         ASSERT_TRUE(outcome) << outcome.error().detail;
         const KeyId last = first + static_cast<KeyId>(size) - 1;
@@ -199,6 +199,28 @@ TEST_P(StoreUpload, BatchesOfAnySizeAreStoredWhole) {
         stock += static_cast<std::int64_t>(size);
         EXPECT_EQ(outcome->stock.one_time, stock);
     }
+    EXPECT_EQ(rows("one_time_prekeys"), 200);
+}
+
+// Lookups go in chunks of 64 ids.
+TEST_P(StoreUpload, EveryKeyOfALargeRepeatHasItsOutcome) {
+    TestDevice device("alice:1");
+    ASSERT_TRUE(enrol(device, {.one_time = 100}));
+    std::vector<KeyId> issued = claim_ids(device.address(), 5);
+    std::ranges::sort(issued);
+    Replenishment upload = device.replenishment({.one_time = 100});
+    const auto other = std::ranges::find_if(upload.batch.one_time, [&](const OneTimePreKey& key) {
+        return !std::ranges::binary_search(issued, key.id);
+    });
+    other->public_key[0] ^= 1;
+    const auto outcome = run(store().replenish(upload, device.accepted(), kTestNow, 1));
+    ASSERT_TRUE(outcome) << outcome.error().detail;
+    EXPECT_TRUE(outcome->one_time.accepted.empty());
+    EXPECT_EQ(outcome->one_time.consumed, issued);
+    EXPECT_EQ(outcome->one_time.conflict, std::vector<KeyId>{other->id});
+    EXPECT_EQ(outcome->one_time.duplicate.size(), 94U);
+    EXPECT_TRUE(std::ranges::is_sorted(outcome->one_time.duplicate));
+    EXPECT_EQ(outcome->stock.one_time, 95);
 }
 
 TEST_P(StoreUpload, StockIsLimitedPerKindAndAllOrNothing) {

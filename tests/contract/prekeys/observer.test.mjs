@@ -174,7 +174,8 @@ onEachStore(
         test('Last-Event-ID resumes exactly after the event named', async () => {
             const stream = await watch();
             const device = new Device();
-            expectOutcome(await context.api.register(device, { oneTime: 5 }), 201);
+            // Enough that nothing is told of a low stock in between.
+            expectOutcome(await context.api.register(device, { oneTime: 30 }), 201);
             const first = await stream.next(({ event }) => event === 'registered');
             stream.close();
             for (let i = 0; i < 3; i += 1) {

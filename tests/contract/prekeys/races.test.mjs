@@ -221,3 +221,41 @@ onEachStore('races', (context) => {
         }
     });
 });
+
+onEachStore(
+    'races for the last keys',
+    (context) => {
+        test('the reserve holds, and the owner hears of low stock once, however many come at once', async () => {
+            const kPath = '/v1/keys/events';
+            const friend = new Device();
+            expectOutcome(await context.api.register(friend), 201);
+            for (let round = 0; round < kRounds; round += 1) {
+                const device = new Device();
+                expectOutcome(await context.api.register(device, { oneTime: 20 }), 201);
+                const events = await context.api.stream(kPath, {
+                    headers: device.requestHeaders('GET', context.api.prefix + kPath),
+                });
+                for (let i = 0; i < 14; i += 1) {
+                    expectOutcome(await context.api.bundle(device.address), 200);
+                }
+                const crowd = await Promise.all(
+                    Array.from({ length: 16 }, () => context.api.bundle(device.address)),
+                );
+                const statuses = crowd.map((answer) => expectOutcome(answer, 200).oneTimeStatus);
+                assert.equal(statuses.filter((status) => status === 'issued').length, 2);
+                assert.equal(statuses.filter((status) => status === 'withheld').length, 14);
+                const reserved = await Promise.all(
+                    Array.from({ length: 4 }, () => context.api.bundleAs(friend, device.address)),
+                );
+                reserved.forEach((answer) =>
+                    assert.equal(expectOutcome(answer, 200).oneTimeStatus, 'issued'),
+                );
+                await events.next(({ event }) => event === 'prekeys.exhausted');
+                const heard = events.events.map(({ event }) => event);
+                assert.deepEqual(heard, ['prekeys.low', 'prekeys.exhausted']);
+                events.close();
+            }
+        });
+    },
+    { env: { SHADE_DISABLE_RATE_LIMIT: '1', SHADE_RESERVE_PERCENT: '20' } },
+);

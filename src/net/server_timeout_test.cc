@@ -57,6 +57,8 @@ TEST_F(ServerTimeoutTest, TricklingAHeadDoesNotExtendItsTime) {
     advance(milliseconds(1000));
     const Reply reply = next_reply(client);
     EXPECT_EQ(reply.status, 408);
+    EXPECT_EQ(reply.header("content-type"), "application/problem+json");
+    EXPECT_NE(reply.body.find(R"("code":"net.request_timeout")"), std::string::npos);
     EXPECT_EQ(reply.header("connection"), "close");
     EXPECT_EQ(server->stats().timed_out_head, 1U);
     EXPECT_TRUE(closes(client));

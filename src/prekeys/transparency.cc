@@ -240,7 +240,8 @@ Task<Result<void>> Transparency::open() {
 
 Task<Result<SignedTree>> Transparency::latest() {
     if (refusal_) {
-        co_return errors::storage("Key transparency is out of service: " + *refusal_);
+        // Anybody may ask; the reason, which names files, is for the log and the observer.
+        co_return errors::storage("Key transparency is out of service.", *refusal_);
     }
     const std::uint64_t signed_before = last_ ? last_->size : 0;
     auto read = [](Transaction& tx) { return tree_state(tx); };

@@ -2,6 +2,7 @@
 #include "prekeys/transparency.h"
 
 #include "base/encoding.h"
+#include "prekeys/errors.h"
 #include "prekeys/kt/checkpoint.h"
 #include "prekeys/test_directory.h"
 #include "runtime/private_file.h"
@@ -230,6 +231,14 @@ TEST_F(TransparencyTest, ExaminingFindsWhatAStartWould) {
     EXPECT_TRUE(found().contains("holds 0 log entries, but 3 were signed"));
     ASSERT_TRUE(write_private_file(files.checkpoint, "something else\n"));
     EXPECT_TRUE(found().contains("is not a checkpoint of this log"));
+    const auto damaged = opened();
+    EXPECT_TRUE(damaged->trouble()->contains(files.checkpoint.string()));
+    const auto refused = run(damaged->latest());
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(error_object(refused.error(), "r"),
+              R"({"code":"SHADE_STORAGE","message":"Key transparency is out of service.",)"
+              R"("requestId":"r"})");
+    EXPECT_TRUE(refused.error().detail.contains(files.checkpoint.string()));
     ASSERT_TRUE(write_private_file(files.key, hex(Bytes(32)) + "\n"));
     EXPECT_TRUE(found().contains("signed by another key"));
     ASSERT_TRUE(write_private_file(files.key, "no seed"));

@@ -1,6 +1,7 @@
 // GET and HEAD /v1/keys/bundle: what a bundle holds, that every one-time key goes out once, and what
 // happens when there are none.
 import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
 import { test } from 'node:test';
 import {
     b64,
@@ -317,17 +318,51 @@ onEachStore('bundle', (context) => {
     });
 });
 
+// Every route that hands prekeys out or tests them, as [method, path, json].
+const guarded = (address) => [
+    ['GET', `/v1/keys/bundle/${address}`],
+    ['HEAD', `/v1/keys/bundle/${address}`],
+    ['GET', `/v1/keys/identity/${address}`],
+    ['POST', '/v1/keys/claim', { claims: [{ address, claimId: b64(crypto.randomBytes(16)) }] }],
+    ['POST', '/v1/keys/check', { address, digest: b64(Buffer.alloc(32)) }],
+];
+const kServed = { check: 409 };
+const servedStatus = (path) => kServed[path.split('/').at(-1)] ?? 200;
+
 onEachStore(
     'bundle access for identified callers only',
     (context) => {
-        test('strangers are refused, registered callers are served', async () => {
-            const [alice, bob] = [new Device(), new Device()];
-            expectOutcome(await context.api.register(alice, { oneTime: 1 }), 201);
+        test('strangers are refused on every route, registered callers are served', async () => {
+            const [alice, bob, unknown] = [new Device(), new Device(), new Device()];
+            expectOutcome(await context.api.register(alice, { oneTime: 4 }), 201);
             expectOutcome(await context.api.register(bob), 201);
-            const response = await context.api.bundle(alice.address);
-            assert.ok([401, 403].includes(response.status), response.text);
-            const bundle = expectOutcome(await context.api.bundleAs(bob, alice.address), 200);
-            assert.equal(bundle.oneTimeStatus, 'issued');
+            for (const [method, path, json] of guarded(alice.address)) {
+                const name = `${method} ${path}`;
+                const stranger = await context.api.request(method, path, { json });
+                assert.equal(stranger.status, 401, name);
+                const pretender = await context.api.signed(unknown, method, path, { json });
+                assert.equal(pretender.status, 401, name);
+            }
+            assert.equal(
+                expectOutcome(await context.api.count(alice), 200).oneTimePreKeyCount,
+                4,
+            );
+            for (const [method, path, json] of guarded(alice.address)) {
+                const response = await context.api.signed(bob, method, path, { json });
+                assert.equal(response.status, servedStatus(path), `${method} ${path}`);
+            }
+            assert.equal(
+                expectOutcome(await context.api.count(alice), 200).oneTimePreKeyCount,
+                2,
+            );
+        });
+
+        test('the transparency log stays open to all', async () => {
+            const alice = new Device();
+            expectOutcome(await context.api.register(alice), 201);
+            for (const path of [`/v1/kt/proof/${alice.address}`, '/v1/kt/checkpoint']) {
+                assert.equal((await context.api.request('GET', path)).status, 200, path);
+            }
         });
     },
     {
@@ -343,20 +378,25 @@ onEachStore(
 onEachStore(
     'bundle access by token',
     (context) => {
-        test('only holders of the token are served', async () => {
+        test('only holders of the token are served, on every route', async () => {
             const alice = new Device();
-            expectOutcome(await context.api.register(alice, { oneTime: 2 }), 201);
-            const fetch = (headers) => context.api.bundle(alice.address, { headers });
-            for (const headers of [{}, { Authorization: 'Bearer wrong-wrong-wrong-wrong' }]) {
-                const response = await fetch(headers);
-                assert.ok([401, 403].includes(response.status), response.text);
+            expectOutcome(await context.api.register(alice, { oneTime: 4 }), 201);
+            const outcome = async (route, headers) => {
+                const [method, path, json] = route;
+                return (await context.api.request(method, path, { json, headers })).status;
+            };
+            for (const route of guarded(alice.address)) {
+                for (const token of [undefined, 'wrong-wrong-wrong-wrong']) {
+                    const headers = token ? { Authorization: `Bearer ${token}` } : {};
+                    assert.equal(await outcome(route, headers), 403, `${route} ${token}`);
+                }
             }
-            expectOutcome(
-                await fetch({ Authorization: 'Bearer a-bundle-token-of-32-characters' }),
-                200,
-            );
+            const headers = { Authorization: 'Bearer a-bundle-token-of-32-characters' };
+            for (const route of guarded(alice.address)) {
+                assert.equal(await outcome(route, headers), servedStatus(route[1]), `${route}`);
+            }
             const count = expectOutcome(await context.api.count(alice), 200);
-            assert.equal(count.oneTimePreKeyCount, 1);
+            assert.equal(count.oneTimePreKeyCount, 2);
         });
     },
     {

@@ -197,6 +197,9 @@ void Broker::depart(Presence& presence) {
             }(meshes, member.id, member.default_groups, clock.now()));
         registry.add_member(std::move(member));
     }
+    if (presence.session_key) {
+        delivery.rehome(presence.mesh_id, *presence.session_key, presence.member.key);
+    }
     registry.remove(presence);
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kPingDelay{20};
 constexpr std::size_t kPingAfter = 64;  // pushes without an answer that call for a ping at once
+constexpr std::chrono::milliseconds kGiveBackWait{2};
 constexpr std::chrono::milliseconds kRetry{1'000};  // after the database has failed
 
 // Resets a flag however a coroutine ends.
@@ -73,7 +74,7 @@ void Delivery::address_direct(const Key& key, Waiting& waiting) {
     if (ready != peers.end()) {
         waiting.append.claimed_by = (*ready)->id;
         waiting.append.claimed_until = clock_.now() + limits_.claim.count();
-        waiting.claimed_presence = (*ready)->id;
+        waiting.claimed = Waiting::Receiver{(*ready)->id, (*ready)->connection};
         return;
     }
     for (Presence* peer : peers) {
@@ -88,7 +89,7 @@ void Delivery::address_many(const Presence& sender, const Target& target, Waitin
     for (Presence* peer : registry_.peers_of(sender, target)) {
         if (may_push(*peer, envelope.priority)) {
             waiting.append.live.push_back(peer->key());
-            waiting.live_presences.push_back(peer->id);
+            waiting.live.push_back({peer->id, peer->connection});
             continue;
         }
         peer->position(envelope.priority).being_stored += 1;
@@ -181,31 +182,34 @@ void Delivery::after_commit(Waiting& waiting, const Appended& appended) {
     after_failure(waiting);
 }
 
+Presence* Delivery::still_there(const Waiting::Receiver& receiver) const {
+    Presence* peer = registry_.find(receiver.presence_id);
+    const bool same =
+        peer != nullptr && peer->connected() && peer->connection == receiver.connection;
+    return same ? peer : nullptr;
+}
+
 void Delivery::push_stored(Waiting& waiting, Sequence sequence) {
     const Envelope& envelope = waiting.append.envelope;
-    if (waiting.claimed_presence.empty() && waiting.live_presences.empty()) {
+    if (!waiting.claimed && waiting.live.empty()) {
         return;
     }
     const Outgoing out = outgoing(envelope);
-    if (!waiting.claimed_presence.empty()) {
-        const Key& recipient = *waiting.append.recipient;
-        Presence* peer = registry_.find(waiting.claimed_presence);
-        if (peer != nullptr && peer->connected()) {
-            push(*peer, sequence, Part::Kind::direct, recipient, out);
+    const auto push_or_return = [&](const Waiting::Receiver& receiver, Part::Kind kind,
+                                    const Key& key) {
+        if (Presence* peer = still_there(receiver)) {
+            push(*peer, sequence, kind, key, out);
         } else {
-            returned({sequence, Part::Kind::direct, envelope.mesh_id, recipient});
+            returned({sequence, kind, envelope.mesh_id, key});
         }
+    };
+    if (waiting.claimed) {
+        push_or_return(*waiting.claimed, Part::Kind::direct, *waiting.append.recipient);
         return;
     }
-    live_parts_.emplace(sequence, waiting.live_presences.size());
-    for (std::size_t i = 0; i < waiting.live_presences.size(); ++i) {
-        const Key& recipient = waiting.append.live[i];
-        Presence* peer = registry_.find(waiting.live_presences[i]);
-        if (peer != nullptr && peer->connected()) {
-            push(*peer, sequence, Part::Kind::live, recipient, out);
-        } else {
-            returned({sequence, Part::Kind::live, envelope.mesh_id, recipient});
-        }
+    live_parts_.emplace(sequence, waiting.live.size());
+    for (std::size_t i = 0; i < waiting.live.size(); ++i) {
+        push_or_return(waiting.live[i], Part::Kind::live, waiting.append.live[i]);
     }
 }
 
@@ -334,6 +338,7 @@ void Delivery::on_disconnect(Presence& presence) {
         returned(in_flight.part());
     }
     presence.in_flight.clear();
+    presence.connection += 1;
     presence.acknowledges = false;
     presence.pings_sent = 0;
     presence.pings_answered = 0;
@@ -356,7 +361,9 @@ Task<bool> Delivery::give_back_returned() {
     if (parts.empty()) {
         co_return true;
     }
+    giving_back_ = true;
     const auto done = co_await store_.give_back(parts);
+    giving_back_ = false;
     if (!done) {
         logger_.failure(LogLevel::warn, "cannot give envelopes back", done.error());
         returned_.insert(returned_.begin(), parts.begin(), parts.end());
@@ -367,6 +374,29 @@ Task<bool> Delivery::give_back_returned() {
             live_part_done(part.sequence);
         }
         for (Presence* peer : registry_.with_key(part.mesh_id, part.recipient)) {
+            wake(*peer);
+        }
+    }
+    co_return true;
+}
+
+void Delivery::rehome(std::string mesh_id, const Key& session_key, const Key& member_key) {
+    rehomings_.push_back({std::move(mesh_id), session_key, member_key});
+    start_settling();
+}
+
+Task<bool> Delivery::rehome_waiting() {
+    std::vector<Rehoming> rehomings = std::exchange(rehomings_, {});
+    for (std::size_t i = 0; i < rehomings.size(); ++i) {
+        const Rehoming& one = rehomings[i];
+        const auto done = co_await store_.rehome(one.mesh_id, one.from, one.to);
+        if (!done) {
+            logger_.failure(LogLevel::warn, "cannot readdress envelopes", done.error());
+            rehomings_.insert(rehomings_.begin(),
+                              rehomings.begin() + static_cast<std::ptrdiff_t>(i), rehomings.end());
+            co_return false;
+        }
+        for (Presence* peer : registry_.with_key(one.mesh_id, one.to)) {
             wake(*peer);
         }
     }
@@ -390,8 +420,11 @@ Task<bool> Delivery::settle_arrived() {
 
 Task<void> Delivery::run_settling() {
     const Running running(settling_runs_);
-    while (!arrived_.empty() || !finished_.empty() || !returned_.empty()) {
+    while (!arrived_.empty() || !finished_.empty() || !returned_.empty() || !rehomings_.empty()) {
         bool done = co_await give_back_returned();
+        if (done) {
+            done = co_await rehome_waiting();
+        }
         if (done) {
             done = co_await settle_arrived();
         }
@@ -451,6 +484,11 @@ Task<void> Delivery::drain(std::string presence_id) {
             presence->draining = false;
             presence->drain_again = presence->connected();
             co_return;
+        }
+        // What goes back into the queue may come before what is there.
+        if (giving_back_ || !returned_.empty()) {
+            co_await loop_.sleep(kGiveBackWait);
+            continue;
         }
         presence->drain_again = false;
         ClaimRequest request = claim_request(*presence);

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -71,6 +72,8 @@ class Delivery {
     // client_ack. Either id may be empty.
     void on_ack(Presence& presence, std::string_view broker_message_id,
                 std::string_view client_message_id);
+    // A session has ended for good: what was sent to many and waits for it goes to its member.
+    void rehome(std::string mesh_id, const Key& session_key, const Key& member_key);
     // Before the presence loses its socket: what has not arrived goes back into the queue.
     void on_disconnect(Presence& presence);
     // Takes nothing more, and waits for what is under way to be stored and settled, at most until
@@ -85,9 +88,14 @@ class Delivery {
     struct Waiting {
         Append append;
         // Whose position the envelope was submitted under; by id, for they may be gone after the
-        // commit.
-        std::string claimed_presence;
-        std::vector<std::string> live_presences;
+        // commit. On another connection it may not be pushed: what was lost with the former one
+        // has to come first.
+        struct Receiver {
+            std::string presence_id;
+            std::uint32_t connection = 0;
+        };
+        std::optional<Receiver> claimed;
+        std::vector<Receiver> live;
         std::vector<std::string> behind;  // connected, but the envelope waits in their queue
         Stored stored;
         std::size_t bytes = 0;
@@ -114,6 +122,8 @@ class Delivery {
     void after_commit(Waiting& waiting, const Appended& appended);
     void after_failure(Waiting& waiting);
     void push_stored(Waiting& waiting, Sequence sequence);
+    // The receiver if its connection is still the one.
+    [[nodiscard]] Presence* still_there(const Waiting::Receiver& receiver) const;
 
     void start_lane();
     void start_settling();
@@ -122,6 +132,7 @@ class Delivery {
     Task<void> run_settling();
     [[nodiscard]] Task<bool> give_back_returned();
     [[nodiscard]] Task<bool> settle_arrived();
+    [[nodiscard]] Task<bool> rehome_waiting();
     Task<void> drain(std::string presence_id);
     [[nodiscard]] ClaimRequest claim_request(const Presence& presence) const;
 
@@ -144,6 +155,13 @@ class Delivery {
     std::vector<Part> arrived_;
     std::vector<Sequence> finished_;
     std::vector<Part> returned_;
+    bool giving_back_ = false;
+    struct Rehoming {
+        std::string mesh_id;
+        Key from{};
+        Key to{};
+    };
+    std::vector<Rehoming> rehomings_;
     // Live parts of envelopes to many that are not settled yet.
     std::unordered_map<Sequence, std::size_t> live_parts_;
     DeliveryStats stats_;

@@ -73,6 +73,7 @@ struct Presence {
     bool acknowledges = false;  // has sent client_ack on this socket
 
     // Delivery's own.
+    std::uint32_t connection = 0;            // grows with every connection lost
     std::array<QueuePosition, 2> positions;  // urgent, rest
     bool draining = false;
     bool drain_again = false;

@@ -305,6 +305,20 @@ Task<Result<void>> QueueStore::give_back(std::vector<Part> parts) {
     co_return co_await database_.write(std::move(write));
 }
 
+Task<Result<void>> QueueStore::rehome(std::string mesh_id, Key from, Key to) {
+    auto write = [mesh_id = std::move(mesh_id), from, to](Transaction& tx) -> Result<void> {
+        TRY_VOID(
+            tx.execute("insert into mesh_delivery (mesh_id, recipient, urgent, seq) "
+                       "select mesh_id, $3, urgent, seq from mesh_delivery "
+                       "where mesh_id = $1 and recipient = $2 on conflict do nothing",
+                       {mesh_id, ByteView(from), ByteView(to)}));
+        TRY_VOID(tx.execute("delete from mesh_delivery where mesh_id = $1 and recipient = $2",
+                            {mesh_id, ByteView(from)}));
+        return ok();
+    };
+    co_return co_await database_.write(std::move(write));
+}
+
 Task<Result<std::optional<Part>>> QueueStore::find_part(std::string mesh_id,
                                                         std::vector<Key> recipients,
                                                         std::string broker_message_id,

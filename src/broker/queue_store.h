@@ -111,6 +111,8 @@ class QueueStore {
     // They have not, and their presence is gone: whoever comes next may claim them at once. A live
     // part becomes a stored one.
     Task<Result<void>> give_back(std::vector<Part> parts);
+    // Stored parts of one key become those of another.
+    Task<Result<void>> rehome(std::string mesh_id, Key from, Key to);
     // client_ack: the sender's own id of an envelope. Nullopt when it is not one for these keys.
     Task<Result<std::optional<Part>>> find_part(std::string mesh_id, std::vector<Key> recipients,
                                                 std::string broker_message_id,
@@ -123,7 +125,8 @@ class QueueStore {
     Task<Result<std::int64_t>> queued_for(std::string mesh_id, Key recipient);
 
     // After a start: envelopes to many whose pushes were under way when the process ended. Returns
-    // how many parts were put back into the queue. Only for a store that no other node uses.
+    // how many parts were put back into the queue. Sessions of before are over: what waits for one,
+    // of envelopes to many, goes to its member. Only for a store that no other node uses.
     Task<Result<std::int64_t>> requeue_unsettled();
     // One batch of expired and long settled envelopes with a sequence above `after`; returns the
     // last sequence looked at, 0 when the end was reached.

@@ -67,7 +67,11 @@ Result<Groups> groups_field(const json::Object& fields) {
     if (value == nullptr || value->is_null()) {
         return Groups();
     }
-    return groups_from_json(*value);
+    auto groups = groups_from_json(*value);
+    if (!groups) {
+        return errors::invalid_argument("groups: " + groups.error().message);
+    }
+    return groups;
 }
 
 Result<Profile> read_profile(const json::Object& fields) {

@@ -96,10 +96,15 @@ constexpr Setting kSettings[] = {
      .description = "One-time keys of one target handed to anonymous callers together; beyond it "
                     "bundles come without one.",
      .validate = &check_rate},
+    {.name = "SHADE_LIMIT_TARGET_IDENTIFIED",
+     .default_text = "120/h:60",
+     .description = "One-time keys of one target handed to identified callers together; beyond it "
+                    "bundles come without one.",
+     .validate = &check_rate},
     {.name = "SHADE_LIMIT_PAIR",
      .default_text = "6/h:6",
-     .description = "One-time keys of one target handed to one caller; beyond it bundles come "
-                    "without one.",
+     .description = "One-time keys of one target handed to one client address, and to one "
+                    "identified caller; beyond it bundles come without one.",
      .validate = &check_rate},
     {.name = "SHADE_LIMIT_REPLENISH",
      .default_text = "10/min",
@@ -229,6 +234,7 @@ Result<Config> read_config(const Settings& s) {
     config.limits.register_per_ip = rate(s, "SHADE_LIMIT_REGISTER");
     config.limits.fetch_per_ip = rate(s, "SHADE_LIMIT_FETCH");
     config.limits.one_time_per_target = rate(s, "SHADE_LIMIT_TARGET");
+    config.limits.one_time_per_target_identified = rate(s, "SHADE_LIMIT_TARGET_IDENTIFIED");
     config.limits.one_time_per_pair = rate(s, "SHADE_LIMIT_PAIR");
     config.limits.replenish_per_identity = rate(s, "SHADE_LIMIT_REPLENISH");
     if (config.bundle_access == BundleAccess::token && config.bundle_token.empty()) {

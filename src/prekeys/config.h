@@ -24,7 +24,8 @@ struct Limits {
     bool enabled = true;
     net::Rate register_per_ip;
     net::Rate fetch_per_ip;
-    net::Rate one_time_per_target;
+    net::Rate one_time_per_target;             // by anonymous callers together
+    net::Rate one_time_per_target_identified;  // by identified ones together
     net::Rate one_time_per_pair;
     net::Rate replenish_per_identity;
 };

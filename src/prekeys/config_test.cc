@@ -60,6 +60,8 @@ TEST(Config, DefaultsAreTheContracts) {
     EXPECT_EQ(limits.fetch_per_ip.burst, 60);
     EXPECT_EQ(limits.one_time_per_target.burst, 20);
     EXPECT_DOUBLE_EQ(limits.one_time_per_target.refill_per_second, 30.0 / 3600);
+    EXPECT_EQ(limits.one_time_per_target_identified.burst, 60);
+    EXPECT_DOUBLE_EQ(limits.one_time_per_target_identified.refill_per_second, 120.0 / 3600);
     EXPECT_EQ(limits.one_time_per_pair.burst, 6);
     EXPECT_DOUBLE_EQ(limits.one_time_per_pair.refill_per_second, 6.0 / 3600);
     EXPECT_EQ(limits.replenish_per_identity.burst, 10);

@@ -46,16 +46,12 @@ AcceptedProof accepted(const RequestProof& proof, const IdentityKeys& keys) {
 struct Directory::Buckets {
     net::RateLimiter register_per_ip;
     net::RateLimiter fetch_per_ip;
-    net::RateLimiter per_target;
-    net::RateLimiter per_pair;
     net::RateLimiter replenish;
     net::RateLimiter suspicion;
 
     Buckets(const Clock& clock, const Limits& limits)
         : register_per_ip(clock, limits.register_per_ip),
           fetch_per_ip(clock, limits.fetch_per_ip),
-          per_target(clock, limits.one_time_per_target),
-          per_pair(clock, limits.one_time_per_pair),
           replenish(clock, limits.replenish_per_identity),
           suspicion(clock, kSuspicionPerTarget) {}
 };
@@ -70,7 +66,8 @@ Directory::Directory(const Config& config, Store& store, WorkerPool& workers, co
       events_(events),
       index_of_(std::move(index_of)),
       buckets_(std::make_unique<Buckets>(clock, config.limits)),
-      attempts_(clock, config.limits) {}
+      attempts_(clock, config.limits),
+      key_budgets_(clock, config.limits) {}
 
 Directory::~Directory() = default;
 
@@ -317,45 +314,25 @@ void Directory::withheld(std::string_view limit_name, const Address& target, con
     events_.on_event(event);
 }
 
-bool Directory::may_consume(const Address& target, const std::string& who, bool identified,
-                            const Caller& caller) {
-    if (!config_.limits.enabled) {
+bool Directory::may_consume(const Address& target, const KeyPayer& payer, const Caller& caller) {
+    const auto used_up = key_budgets_.take(target, payer);
+    if (!used_up) {
         return true;
     }
-    const std::string pair = fmt::format("{}|{}", who, target.text());
-    if (!buckets_->per_pair.take(pair).allowed) {
-        withheld("pair", target, caller);
-        return false;
-    }
-    if (identified || buckets_->per_target.take(target.text()).allowed) {
-        return true;
-    }
-    buckets_->per_pair.give_back(pair);
-    withheld("target", target, caller);
-    if (buckets_->suspicion.take(target.text()).allowed) {
+    withheld(*used_up, target, caller);
+    if (*used_up == "target" && buckets_->suspicion.take(target.text()).allowed) {
         emit(EventType::depletion_suspected, target, caller);
     }
     return false;
 }
 
-void Directory::give_back(const Address& target, const std::string& who, bool identified) {
-    if (!config_.limits.enabled) {
-        return;
-    }
-    buckets_->per_pair.give_back(fmt::format("{}|{}", who, target.text()));
-    if (!identified) {
-        buckets_->per_target.give_back(target.text());
-    }
-}
-
 void Directory::after_claim(const ClaimItem& item, const std::optional<ClaimedBundle>& bundle,
-                            const std::string& who, bool identified, bool took_budget,
-                            const Caller& caller) {
+                            const KeyPayer& payer, bool paid, const Caller& caller) {
     const bool used_a_key =
         bundle && !bundle->repeated &&
         (bundle->one_time == OneTimeStatus::issued || bundle->kem == KemStatus::one_time);
-    if (took_budget && !used_a_key) {
-        give_back(item.address, who, identified);
+    if (paid && !used_a_key) {
+        key_budgets_.give_back(item.address, payer);
     }
     if (!bundle || bundle->repeated) {
         return;
@@ -425,27 +402,29 @@ Task<Result<ClaimOutcome>> Directory::claim(std::vector<ClaimItem> items,
     CO_TRY_VOID(limit(buckets_->fetch_per_ip, caller.client_key, "fetch", caller,
                       static_cast<double>(items.size())));
     CO_TRY(auto requester, co_await identify(std::move(proof), caller));
-    const bool identified = requester.has_value();
-    const std::string who = identified ? requester->address.text() : "ip:" + caller.client_key;
+    KeyPayer payer{caller.client_key, std::nullopt};
+    if (requester) {
+        payer.requester = requester->address;
+    }
     std::vector<ClaimTarget> targets;
     targets.reserve(items.size());
     for (const ClaimItem& item : items) {
-        ClaimTarget target{item.address, may_consume(item.address, who, identified, caller), {}};
+        ClaimTarget target{item.address, may_consume(item.address, payer, caller), {}};
         if (item.claim_id) {
             target.claim_hash = claim_hash(item.address, *item.claim_id);
         }
         targets.push_back(std::move(target));
     }
-    std::vector<bool> took_budget;
+    std::vector<bool> paid;
     for (const ClaimTarget& target : targets) {
-        took_budget.push_back(target.may_consume);
+        paid.push_back(target.may_consume);
     }
     auto outcome = co_await store_.claim(std::move(targets), std::move(requester), clock_.now());
     for (std::size_t i = 0; i < items.size(); ++i) {
         if (outcome) {
-            after_claim(items[i], (*outcome)[i], who, identified, took_budget[i], caller);
-        } else if (took_budget[i]) {
-            give_back(items[i].address, who, identified);
+            after_claim(items[i], (*outcome)[i], payer, paid[i], caller);
+        } else if (paid[i]) {
+            key_budgets_.give_back(items[i].address, payer);
         }
     }
     if (!outcome) {

@@ -11,6 +11,7 @@
 #include "prekeys/attempts.h"
 #include "prekeys/config.h"
 #include "prekeys/events.h"
+#include "prekeys/key_budgets.h"
 #include "prekeys/request_auth.h"
 #include "prekeys/store.h"
 #include "prekeys/upload.h"
@@ -104,12 +105,10 @@ class Directory {
     // For fetches that consume nothing: checks and uses up the proof, when there is one.
     Task<Result<void>> admit_reader(std::optional<RequestProof> proof, Caller caller);
     void withheld(std::string_view limit_name, const Address& target, const Caller& caller);
-    [[nodiscard]] bool may_consume(const Address& target, const std::string& who, bool identified,
+    [[nodiscard]] bool may_consume(const Address& target, const KeyPayer& payer,
                                    const Caller& caller);
-    void give_back(const Address& target, const std::string& who, bool identified);
     void after_claim(const ClaimItem& item, const std::optional<ClaimedBundle>& bundle,
-                     const std::string& who, bool identified, bool consumed_budget,
-                     const Caller& caller);
+                     const KeyPayer& payer, bool paid, const Caller& caller);
     // Counts and publishes failures that an operator watches; returns the error unchanged.
     [[nodiscard]] Error noted(Error error, const std::optional<Address>& address,
                               const Caller& caller);
@@ -124,6 +123,7 @@ class Directory {
     Indexer index_of_;
     std::unique_ptr<Buckets> buckets_;
     Attempts attempts_;
+    KeyBudgets key_budgets_;
 };
 
 }  // namespace nave::prekeys

@@ -122,8 +122,9 @@ TEST_F(DirectoryLimits, StrangersTogetherGetTwentyKeysOfATarget) {
     EXPECT_EQ(events_.last(EventType::depletion_suspected).address, alice_.address());
     // Strangers drain neither other targets nor what callers get who say who they are.
     EXPECT_EQ(fetch(carol.address(), "client 1"), "issued");
-    EXPECT_EQ(issued(alice_.address(), 8, "client 1", &friend_of_hers), 6);
-    EXPECT_EQ(issued(alice_.address(), 1, "client 2", &friend_of_hers), 0)
+    EXPECT_EQ(issued(alice_.address(), 8, "client 1", &friend_of_hers), 5)
+        << "the client has had one as a stranger";
+    EXPECT_EQ(issued(alice_.address(), 3, "client 2", &friend_of_hers), 1)
         << "an identified caller counts by name, wherever it comes from";
     // Twelve minutes bring six keys back; who was refused before has its own six still.
     EXPECT_EQ(issued(alice_.address(), 10, "late"), 0);
@@ -135,6 +136,50 @@ TEST_F(DirectoryLimits, StrangersTogetherGetTwentyKeysOfATarget) {
         static_cast<void>(fetch(alice_.address(), fmt::format("later {}", client)));
     }
     EXPECT_EQ(events_.count(EventType::depletion_suspected), 2U) << "and again after an hour";
+}
+
+// Registering is free, so a name must not buy more than the client address has.
+TEST_F(DirectoryLimits, NamesDoNotMultiplyTheBudgetOfAClient) {
+    ASSERT_TRUE(enrol(alice_, {.one_time = 60}));
+    std::vector<TestDevice> sybils;
+    for (std::uint64_t i = 0; i < 4; ++i) {
+        sybils.emplace_back(fmt::format("sybil:{}", i), Suite::x3dh_ed25519, 100 + i);
+        ASSERT_TRUE(enrol(sybils.back()));
+    }
+    int handed_out = issued(alice_.address(), 3, "attacker");
+    for (const TestDevice& sybil : sybils) {
+        handed_out += issued(alice_.address(), 8, "attacker", &sybil);
+        EXPECT_EQ(fetch(alice_.address(), "attacker", &sybil), "withheld") << "never refused";
+    }
+    EXPECT_EQ(handed_out, 6);
+    EXPECT_EQ(events_.last(EventType::key_withheld).limit, "pair");
+    EXPECT_EQ(fetch(alice_.address(), "honest", &sybils[0]), "issued")
+        << "what the address was refused, the name was not charged for";
+}
+
+// A name that looks like a client's key must not use up that client's budget.
+TEST_F(DirectoryLimits, ANameCannotPassForAClient) {
+    TestDevice device("ip:198.51.100.7", Suite::x3dh_ed25519, 5);
+    ASSERT_TRUE(enrol(device));
+    ASSERT_TRUE(enrol(alice_, {.one_time = 60}));
+    EXPECT_EQ(issued(alice_.address(), 6, "elsewhere", &device), 6);
+    EXPECT_EQ(issued(alice_.address(), 7, "198.51.100.7"), 6);
+}
+
+TEST_F(DirectoryLimits, IdentifiedCallersTogetherHaveATargetBudgetToo) {
+    ASSERT_TRUE(enrol(alice_, {.one_time = 60}));
+    int handed_out = 0;
+    for (int i = 0; i < 20; ++i) {
+        TestDevice device(fmt::format("caller:{}", i), Suite::x3dh_ed25519,
+                          static_cast<std::uint64_t>(200 + i));
+        ASSERT_TRUE(enrol(device));
+        handed_out += issued(alice_.address(), 1, fmt::format("client {}", i), &device);
+    }
+    EXPECT_EQ(handed_out, 12);
+    EXPECT_EQ(events_.last(EventType::key_withheld).limit, "target");
+    EXPECT_EQ(events_.count(EventType::depletion_suspected), 1U);
+    EXPECT_EQ(fetch(alice_.address(), "a stranger"), "issued")
+        << "anonymous callers have their own";
 }
 
 TEST_F(DirectoryLimits, WhatUsedNoKeyCostsNoBudget) {

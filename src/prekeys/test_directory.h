@@ -43,6 +43,7 @@ class DirectoryTest : public StoreFixture {
                           .register_per_ip = net::parse_rate("5/h").value(),
                           .fetch_per_ip = net::parse_rate("60/min").value(),
                           .one_time_per_target = net::parse_rate("30/h:20").value(),
+                          .one_time_per_target_identified = net::parse_rate("30/h:12").value(),
                           .one_time_per_pair = net::parse_rate("6/h:6").value(),
                           .replenish_per_identity = net::parse_rate("10/min").value()};
         config_.store.reserve_percent = 0;

@@ -42,8 +42,8 @@ struct PublicError {
 [[nodiscard]] const std::vector<PublicError>& public_errors();
 
 // Renders any Error; ids that are not in the catalogue (from json, net or storage) get the code of
-// their kind, so that nothing internal becomes part of the contract. What HTTP itself refuses with a
-// status of its own (408, 414, 417, 431, 501, 505) is the problem document of net/response.h.
+// their kind, so that nothing internal becomes part of the contract. What HTTP itself refuses with
+// a status of its own (408, 414, 417, 431, 501, 505) is the problem document of net/response.h.
 [[nodiscard]] net::Response render_error(const Error& error, std::string_view request_id);
 // The inner object alone, for per-item errors of a batch.
 [[nodiscard]] std::string error_object(const Error& error, std::string_view request_id);

@@ -124,7 +124,7 @@ export class Peer {
             pubkey: keys.hex,
             sessionId: this.sessionId,
             pid: process.pid,
-            cwd: this.options.cwd ?? '/work',
+            cwd: this.options.cwd ?? '/srv/project',
             ...(this.session ? { sessionPubkey: this.session.hex } : {}),
             ...(this.options.groups ? { groups: this.options.groups } : {}),
             timestamp,

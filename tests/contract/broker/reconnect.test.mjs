@@ -172,6 +172,36 @@ onEachBroker('reconnect', (context) => {
         const ack = await after.next((m) => m.type === 'hello_ack');
         assert.equal(ack.presenceId, before.ack.presenceId);
     });
+
+    test('cut in the middle of a stream: all of it arrives, in order', async () => {
+        const scene = await Scene.make(context, 'ada', 'bob');
+        const session = peerKeys();
+        const bob = await scene.peer(scene.bob);
+        const got = [];
+        let ada = await scene.peer(scene.ada, { session, autoPong: false });
+        const all = Array.from({ length: 120 }, (_, i) => `m${String(i).padStart(3, '0')}`);
+        for (const [i, text] of all.entries()) {
+            bob.send({
+                type: 'send',
+                targetSpec: session.hex,
+                priority: 'next',
+                nonce: '',
+                ciphertext: text,
+            });
+            if (i % 30 === 29) {
+                await bob.request({ type: 'list_peers' });
+                await ada.cut();
+                got.push(texts(ada));
+                ada = await scene.peer(scene.ada, { session, autoPong: i > 60 });
+            }
+        }
+        await ada.push(all.at(-1));
+        got.push(texts(ada));
+        for (const run of got) {
+            assert.deepEqual(run, [...run].sort(), 'in order within each connection');
+        }
+        assert.deepEqual([...new Set(got.flat())].sort(), all);
+    });
 });
 
 onEachBroker(

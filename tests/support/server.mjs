@@ -99,7 +99,14 @@ export class Server {
         return server;
     }
 
-    constructor({ services = ['prekeys'], env = {}, args = [], dataDir, ready = true, through = [] } = {}) {
+    constructor({
+        services = ['prekeys'],
+        env = {},
+        args = [],
+        dataDir,
+        ready = true,
+        through = [],
+    } = {}) {
         this.services = services;
         this.env = env;
         this.args = args;

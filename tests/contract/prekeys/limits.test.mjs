@@ -179,11 +179,7 @@ onEachStore(
             const stranger = new Device({ address: device.address });
             for (let i = 0; i < 15; i += 1) {
                 const api = from(context.api);
-                expectError(
-                    await api.replenish(stranger, {}),
-                    401,
-                    'SHADE_BAD_REQUEST_SIGNATURE',
-                );
+                expectError(await api.replenish(stranger, {}), 401, 'SHADE_BAD_REQUEST_SIGNATURE');
             }
             expectOutcome(await from(context.api).replenish(device, {}), 200);
         });

@@ -13,7 +13,7 @@ onEachStore('restore', (context) => {
     test('three generations of backups, restored in any order, reissue nothing', async () => {
         const directory = temporaryDirectory('nave-generations');
         const run = (command, file) =>
-            runWhenFree([command, file, '--data-dir', context.server.dataDir], {
+            runWhenFree([command, file, 'prekeys', '--data-dir', context.server.dataDir], {
                 env: context.server.env,
             });
         const device = new Device({ suite: 'pqxdh-ed25519' });
@@ -74,7 +74,7 @@ onEachStore('restore', (context) => {
         const device = new Device();
         expectOutcome(await context.api.register(device), 201);
         const run = (command) =>
-            runWhenFree([command, file, '--data-dir', context.server.dataDir], {
+            runWhenFree([command, file, 'prekeys', '--data-dir', context.server.dataDir], {
                 env: context.server.env,
             });
         assert.equal((await run('backup')).code, 0);

@@ -115,8 +115,10 @@ test('charts are repainted in the colours of the new theme', () =>
         const picture = () => canvas.evaluate((element) => element.toDataURL());
         const light = await picture();
         await console.page.emulateMedia({ colorScheme: 'dark' });
-        await console.page.waitForTimeout(200);
-        assert.notEqual(await picture(), light);
+        await console.page.waitForFunction(
+            (former) => document.querySelector('.plot canvas').toDataURL() !== former,
+            light,
+        );
         console.expectClean();
     }));
 

@@ -1,7 +1,7 @@
 // Asks for the operator token of a page and checks it before the page opens. Says plainly why a token
 // was refused, and counts down when the server wants a pause after too many failures.
 import type { TargetedEvent } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { RequestFailure } from '../live/http.ts';
 import { Mark } from '../ui/icons.tsx';
 import { useNow } from './clock.ts';
@@ -27,7 +27,7 @@ export function TokenPrompt({ page, notice, onToken }: Props) {
     const input = useRef<HTMLInputElement>(null);
     const waitSeconds = useWait(refusal?.until ?? null);
 
-    useEffect(() => input.current?.focus(), []);
+    useLayoutEffect(() => input.current?.focus(), []);
 
     const submit = async (event: TargetedEvent<HTMLFormElement, Event>) => {
         event.preventDefault();

@@ -1,13 +1,9 @@
 // Reading the fields of `hello`, `session_hello` and `send`. Unknown fields are ignored; what has
 // the wrong type is refused, except where clients of the original are known to be careless.
-#include "base/json_reader.h"
 #include "broker/errors.h"
+#include "broker/fields.h"
 #include "broker/groups.h"
 #include "broker/requests.h"
-
-#include <fmt/format.h>
-
-#include <cmath>
 
 namespace nave::broker {
 namespace {
@@ -15,56 +11,9 @@ namespace {
 constexpr std::size_t kNameBytes = 256;
 constexpr std::size_t kTextBytes = 4'096;
 
-std::unexpected<Error> bad_field(std::string_view name, std::string_view what) {
-    return errors::invalid_argument(fmt::format("{} {}", name, what));
-}
-
-// Absent and null are empty.
-Result<std::string> text_field(const json::Object& fields, std::string_view name,
-                               std::size_t bytes_max) {
-    const json::Value* value = fields.if_contains(name);
-    if (value == nullptr || value->is_null()) {
-        return std::string();
-    }
-    if (!value->is_string()) {
-        return bad_field(name, "must be a string");
-    }
-    const auto& text = value->get_string();
-    if (text.size() > bytes_max) {
-        return bad_field(name, fmt::format("is longer than {} bytes", bytes_max));
-    }
-    return std::string(text.data(), text.size());
-}
-
-Result<std::string> required_text(const json::Object& fields, std::string_view name,
-                                  std::size_t bytes_max) {
-    TRY(auto text, text_field(fields, name, bytes_max));
-    if (text.empty()) {
-        return bad_field(name, "is missing");
-    }
-    return text;
-}
-
-// Absent counts as 0. Numbers come from JavaScript: 1.0 is an integer too.
-Result<std::int64_t> integer_field(const json::Object& fields, std::string_view name) {
-    constexpr double kExact = 9'007'199'254'740'992.0;
-    const json::Value* value = fields.if_contains(name);
-    if (value == nullptr || value->is_null()) {
-        return 0;
-    }
-    if (value->is_int64()) {
-        return value->get_int64();
-    }
-    if (value->is_double() && std::abs(value->get_double()) < kExact &&
-        value->get_double() == std::floor(value->get_double())) {
-        return static_cast<std::int64_t>(value->get_double());
-    }
-    return bad_field(name, "must be an integer");
-}
-
 Result<Groups> groups_field(const json::Object& fields) {
-    const json::Value* value = fields.if_contains("groups");
-    if (value == nullptr || value->is_null()) {
+    const json::Value* value = find_field(fields, "groups");
+    if (value == nullptr) {
         return Groups();
     }
     auto groups = groups_from_json(*value);

@@ -1,6 +1,7 @@
 #include "broker/requests.h"
 
 #include "broker/errors.h"
+#include "broker/fields.h"
 #include "broker/groups.h"
 #include "broker/hex_key.h"
 #include "broker/wire.h"
@@ -17,23 +18,10 @@ namespace {
 constexpr std::size_t kSummaryBytes = 4'096;
 constexpr std::size_t kStateKeyBytes = 256;
 
-const json::Value* find(const ClientRequest& request, std::string_view name) {
-    const json::Value* value = request.fields.if_contains(name);
-    return value == nullptr || value->is_null() ? nullptr : value;
-}
-
-// Empty when it is absent or no string.
-std::string text_of(const ClientRequest& request, std::string_view name) {
-    const json::Value* value = find(request, name);
-    return value != nullptr && value->is_string()
-               ? std::string(value->get_string().data(), value->get_string().size())
-               : std::string();
-}
-
 // ---- presence ----
 
 Task<Result<void>> set_status(Session& session, Presence& presence, const ClientRequest& request) {
-    const auto status = parse_status(text_of(request, "status"));
+    const auto status = parse_status(text_or_empty(request.fields, "status"));
     if (!status) {
         co_return errors::invalid_argument("status must be idle, working or dnd");
     }
@@ -54,7 +42,7 @@ Task<Result<void>> list_peers(Session& session, Presence& presence, const Client
 
 Task<Result<void>> set_summary(Session& /*session*/, Presence& presence,
                                const ClientRequest& request) {
-    std::string summary = text_of(request, "summary");
+    std::string summary = text_or_empty(request.fields, "summary");
     if (summary.size() > kSummaryBytes) {
         co_return errors::invalid_argument("summary is longer than 4096 bytes");
     }
@@ -63,32 +51,32 @@ Task<Result<void>> set_summary(Session& /*session*/, Presence& presence,
 }
 
 Task<Result<void>> set_visible(Session& session, Presence& presence, const ClientRequest& request) {
-    const json::Value* visible = find(request, "visible");
+    const json::Value* visible = find_field(request.fields, "visible");
     if (visible == nullptr || !visible->is_bool()) {
         co_return errors::invalid_argument("visible must be true or false");
     }
     presence.profile.visible = visible->get_bool();
-    session.reply(ack_json(text_of(request, "id"), "", request.request_id));
+    session.reply(ack_json(text_or_empty(request.fields, "id"), "", request.request_id));
     co_return ok();
 }
 
 Task<Result<void>> join_named_group(Session& /*session*/, Presence& presence,
                                     const ClientRequest& request) {
-    co_return join_group(presence.profile.groups,
-                         {text_of(request, "name"), text_of(request, "role")});
+    co_return join_group(presence.profile.groups, {text_or_empty(request.fields, "name"),
+                                                   text_or_empty(request.fields, "role")});
 }
 
 Task<Result<void>> leave_named_group(Session& /*session*/, Presence& presence,
                                      const ClientRequest& request) {
-    leave_group(presence.profile.groups, text_of(request, "name"));
+    leave_group(presence.profile.groups, text_or_empty(request.fields, "name"));
     co_return ok();
 }
 
 // ---- envelopes ----
 
 Task<Result<void>> client_ack(Session& session, Presence& presence, const ClientRequest& request) {
-    session.broker().delivery.on_ack(presence, text_of(request, "brokerMessageId"),
-                                     text_of(request, "clientMessageId"));
+    session.broker().delivery.on_ack(presence, text_or_empty(request.fields, "brokerMessageId"),
+                                     text_or_empty(request.fields, "clientMessageId"));
     co_return ok();
 }
 
@@ -111,7 +99,7 @@ std::string recipient_json(const Registry& registry, const std::string& mesh_id,
 
 Task<Result<void>> message_status(Session& session, Presence& presence,
                                   const ClientRequest& request) {
-    const std::string id = text_of(request, "messageId");
+    const std::string id = text_or_empty(request.fields, "messageId");
     const std::string mesh_id = presence.mesh_id;
     CO_TRY(const auto status, co_await session.broker().queue.status(mesh_id, id));
     if (!status) {
@@ -148,10 +136,7 @@ void append_state(json::ObjectWriter& writer, const StateEntry& entry) {
 
 Task<Result<void>> set_state(Session& session, Presence& presence, const ClientRequest& request) {
     StateEntry entry;
-    entry.key = text_of(request, "key");
-    if (entry.key.empty() || entry.key.size() > kStateKeyBytes) {
-        co_return errors::invalid_argument("key must have 1 to 256 bytes");
-    }
+    CO_TRY(entry.key, required_text(request.fields, "key", kStateKeyBytes));
     const json::Value* value = request.fields.if_contains("value");
     entry.value = value == nullptr ? "null" : json::text(*value);
     entry.updated_by = presence.member.id;
@@ -173,7 +158,7 @@ Task<Result<void>> set_state(Session& session, Presence& presence, const ClientR
 }
 
 Task<Result<void>> get_state(Session& session, Presence& presence, const ClientRequest& request) {
-    const std::string key = text_of(request, "key");
+    CO_TRY(const std::string key, text_field(request.fields, "key", kStateKeyBytes));
     CO_TRY(auto entry, co_await session.broker().states.get(presence.mesh_id, key));
     if (!entry) {
         entry = StateEntry{key, "null", {}, {}, 0};

@@ -1,6 +1,7 @@
 #include "broker/session.h"
 
 #include "broker/errors.h"
+#include "broker/fields.h"
 #include "broker/ids.h"
 #include "broker/requests.h"
 #include "broker/wire.h"
@@ -16,12 +17,6 @@ constexpr std::size_t kWaitingMax = 256;
 constexpr std::size_t kSendsMax = 1'024;
 constexpr std::size_t kWaitingBytesMax = 4 * 1024 * 1024;
 
-std::string text_member(const json::Object& fields, std::string_view name) {
-    const json::Value* value = fields.if_contains(name);
-    return value != nullptr && value->is_string() ? std::string(value->get_string().c_str())
-                                                  : std::string();
-}
-
 std::optional<ClientRequest> parse_request(std::string_view payload) {
     auto parsed = json::parse(payload, {.depth_max = 32, .floats_allowed = true});
     if (!parsed || !parsed->is_object()) {
@@ -29,8 +24,8 @@ std::optional<ClientRequest> parse_request(std::string_view payload) {
     }
     ClientRequest request;
     request.fields = std::move(parsed->get_object());
-    request.type = text_member(request.fields, "type");
-    request.request_id = text_member(request.fields, "_reqId");
+    request.type = text_or_empty(request.fields, "type");
+    request.request_id = text_or_empty(request.fields, "_reqId");
     request.bytes = payload.size();
     if (request.type.empty() || request.request_id.size() > 256) {
         return std::nullopt;
@@ -60,8 +55,8 @@ void Session::reply(std::string_view text) {
 }
 
 void Session::reply_error(const ClientRequest& request, const Error& error) {
-    reply(
-        error_json(error.id, error.message, text_member(request.fields, "id"), request.request_id));
+    reply(error_json(error.id, error.message, text_or_empty(request.fields, "id"),
+                     request.request_id));
 }
 
 // ---- reading ----
@@ -204,7 +199,7 @@ Task<void> Session::say_hello(ClientRequest request) {
 void Session::refuse_send(const ClientRequest& request, const Error& error,
                           std::string_view reason) {
     broker_.metrics.on_rejected(reason);
-    const std::string id = text_member(request.fields, "id");
+    const std::string id = text_or_empty(request.fields, "id");
     reply(error_json(error.id, error.message, id, request.request_id));
     reply(refused_ack_json(id, error.message, request.request_id));
 }
@@ -236,7 +231,7 @@ void Session::send_envelope(ClientRequest request) {
                               [self = shared_from_this(), request](const Result<Appended>& stored) {
                                   self->sends_ -= 1;
                                   if (stored) {
-                                      self->reply(ack_json(text_member(request.fields, "id"),
+                                      self->reply(ack_json(text_or_empty(request.fields, "id"),
                                                            stored->id, request.request_id));
                                   } else {
                                       self->refuse_send(request, errors::busy().error(), "busy");

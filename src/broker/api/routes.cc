@@ -3,6 +3,7 @@
 #include "base/json_writer.h"
 #include "broker/api/context.h"
 #include "broker/errors.h"
+#include "broker/fields.h"
 #include "broker/hex_key.h"
 #include "broker/ids.h"
 #include "broker/invite.h"
@@ -116,14 +117,6 @@ namespace {
 
 constexpr std::size_t kCwdBytes = 4'096;
 
-// Empty when absent or no string.
-std::string text_of(const json::Object& object, std::string_view name) {
-    const json::Value* value = object.if_contains(name);
-    return value != nullptr && value->is_string()
-               ? std::string(value->get_string().data(), value->get_string().size())
-               : std::string();
-}
-
 std::int64_t pid_of(const json::Object& object) {
     const json::Value* value = object.if_contains("pid");
     return value != nullptr && value->is_int64() ? value->get_int64() : 0;
@@ -138,8 +131,8 @@ net::Response set_status(Context& context, const net::Request& request) {
         return refusal(500, "the body is not a JSON object");
     }
     const json::Object& fields = body->get_object();
-    const std::string cwd = text_of(fields, "cwd");
-    const std::string status_text = text_of(fields, "status");
+    const std::string cwd = text_or_empty(fields, "cwd");
+    const std::string status_text = text_or_empty(fields, "status");
     const std::int64_t pid = pid_of(fields);
     if (cwd.empty() || status_text.empty() || cwd.size() > kCwdBytes) {
         return refusal(200, "cwd and status are required");
@@ -206,9 +199,9 @@ Result<JoinBody> read_join(std::string_view text) {
     }
     const json::Object& fields = body->get_object();
     JoinBody join;
-    join.token = text_of(fields, "invite_token");
-    join.display_name = text_of(fields, "display_name");
-    const std::string peer = text_of(fields, "peer_pubkey");
+    join.token = text_or_empty(fields, "invite_token");
+    join.display_name = text_or_empty(fields, "display_name");
+    const std::string peer = text_or_empty(fields, "peer_pubkey");
     const json::Value* payload = fields.if_contains("invite_payload");
     if (join.token.empty() || join.display_name.empty() || peer.empty() || payload == nullptr ||
         !payload->is_object()) {

@@ -120,7 +120,10 @@ async function fanoutRow(program, inFlight) {
 }
 
 async function connectionRows(program) {
-    const server = await start({ NAVE_MAX_CONNECTIONS: '20000' });
+    const server = await start({
+        NAVE_MAX_CONNECTIONS: '20000',
+        NAVE_MAX_CONNECTIONS_PER_CLIENT: '20000',
+    });
     // Sessions of few members: what a hello and a socket cost does not depend on whose it is.
     const owners = await members(server, 50);
     const list = Array.from({ length: kIdle }, (_, i) => ({

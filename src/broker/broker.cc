@@ -50,7 +50,8 @@ Task<Result<bool>> Broker::ensure_mesh(std::string mesh_id) {
 }
 
 bool Broker::is_full(std::string_view mesh_id) const {
-    return registry.count(mesh_id) >= config.connections_per_mesh_max;
+    return registry.count(mesh_id) >= config.connections_per_mesh_max &&
+           registry.longest_disconnected(mesh_id) == nullptr;
 }
 
 bool Broker::may_resume(std::string_view mesh_id, const HelloProof& proof) const {
@@ -134,7 +135,12 @@ Task<Result<std::expected<Arrival, HelloRefusal>>> Broker::arrive(HelloProof pro
         co_return Outcome(Arrival{resumed, true});
     }
 
-    auto presence = std::make_unique<Presence>();
+    // A peer that is here takes the place of one that may come back.
+    if (registry.count(introduction.mesh_id) >= config.connections_per_mesh_max) {
+        depart(*registry.longest_disconnected(introduction.mesh_id));
+    }
+
+    PresencePtr presence(new Presence);
     presence->id = new_id(entropy);
     presence->mesh_id = introduction.mesh_id;
     presence->member = *member;
@@ -151,8 +157,12 @@ Task<Result<std::expected<Arrival, HelloRefusal>>> Broker::arrive(HelloProof pro
     presence->status.updated_at = presence->connected_at;
     presence->socket = std::move(socket);
     replace_session(*presence);
+    share_with(*presence);
     Presence& added = registry.add(std::move(presence));
     apply_pending(added);
+    if (added.profile.groups != member->default_groups) {
+        remember_groups(added);
+    }
     co_return Outcome(Arrival{&added, false});
 }
 
@@ -170,6 +180,65 @@ void Broker::replace_session(const Presence& arriving) {
     }
 }
 
+// What waits for sessions of the member that have lost their connection is for the one that comes,
+// too, as far as no other one has got it.
+void Broker::share_with(const Presence& arriving) {
+    const std::vector<Presence*> others = registry.with_key(arriving.mesh_id, arriving.member.key);
+    for (Presence* leased : others) {
+        if (leased->connected() || !leased->session_key ||
+            leased->member.id != arriving.member.id) {
+            continue;
+        }
+        Sharing sharing = sharing_of(*leased);
+        sharing.keep = true;
+        for (const Presence* other : others) {
+            if (other->connected()) {
+                add_seen(sharing, *other);
+            }
+        }
+        leased->shared_until = clock.now();
+        delivery.share(std::move(sharing));
+    }
+}
+
+Sharing Broker::sharing_of(const Presence& session) const {
+    Sharing sharing;
+    sharing.mesh_id = session.mesh_id;
+    sharing.session = *session.session_key;
+    sharing.member = session.member.key;
+    sharing.after = session.shared_until;
+    return sharing;
+}
+
+void Broker::add_seen(Sharing& sharing, const Presence& by) {
+    for (const Target& target : {Target(EveryoneTarget()), Target(GroupTarget("all"))}) {
+        sharing.seen.push_back({target_text(target), by.connected_at});
+    }
+    for (const Group& group : by.profile.groups) {
+        sharing.seen.push_back({target_text(GroupTarget(group.name)), by.connected_at});
+    }
+}
+
+// What is sent to a group while its members are away is for those that were in it last.
+void Broker::remember_groups(const Presence& presence) {
+    const Member* known = registry.member_by_id(presence.mesh_id, presence.member.id);
+    if (known == nullptr || stopping_) {
+        return;
+    }
+    Member member = *known;
+    member.default_groups = presence.profile.groups;
+    tasks.spawn("remember groups",
+                [](Broker& broker, std::string id, Groups groups, UnixMillis now) -> Task<void> {
+                    const auto done = co_await broker.meshes.remember_groups(
+                        std::move(id), std::move(groups), now);
+                    if (!done) {
+                        broker.logger.failure(LogLevel::warn, "cannot store a member's groups",
+                                              done.error());
+                    }
+                }(*this, member.id, member.default_groups, clock.now()));
+    registry.add_member(std::move(member));
+}
+
 // ---- leaving ----
 
 void Broker::leave(Presence& presence) {
@@ -182,23 +251,18 @@ void Broker::leave(Presence& presence) {
     registry.set_disconnected(presence, clock.now() + config.reconnect_lease.count());
 }
 
-// The presence is no more. Its groups are remembered, for what is sent to them meanwhile.
 void Broker::depart(Presence& presence) {
     if (presence.connected()) {
         delivery.on_disconnect(presence);
     }
-    if (presence.profile.groups != presence.member.default_groups && !stopping_) {
-        Member member = presence.member;
-        member.default_groups = presence.profile.groups;
-        tasks.spawn(
-            "remember groups",
-            [](MeshStore& store, std::string id, Groups groups, UnixMillis now) -> Task<void> {
-                (void)co_await store.remember_groups(std::move(id), std::move(groups), now);
-            }(meshes, member.id, member.default_groups, clock.now()));
-        registry.add_member(std::move(member));
-    }
     if (presence.session_key) {
-        delivery.rehome(presence.mesh_id, *presence.session_key, presence.member.key);
+        Sharing sharing = sharing_of(presence);
+        for (const Presence* other : registry.with_key(presence.mesh_id, presence.member.key)) {
+            if (other != &presence && other->member.id == presence.member.id) {
+                add_seen(sharing, *other);
+            }
+        }
+        delivery.share(std::move(sharing));
     }
     registry.remove(presence);
 }

@@ -73,6 +73,8 @@ class Broker {
     // The socket is gone. With a lease the peer stays present for a while.
     void leave(Presence& presence);
     void set_status(Presence& presence, Status status, StatusSource source);
+    // After the presence's groups have changed.
+    void remember_groups(const Presence& presence);
     HookOutcome on_hook(std::int64_t pid, const std::string& cwd, Status status);
     // Membership ended: closes the member's sockets with 4002.
     void revoke(std::string_view mesh_id, std::string_view member_id);
@@ -93,6 +95,9 @@ class Broker {
     [[nodiscard]] Presence* to_resume(const Member& member, const HelloProof& proof,
                                       const Introduction& introduction) const;
     void replace_session(const Presence& arriving);
+    void share_with(const Presence& arriving);
+    [[nodiscard]] Sharing sharing_of(const Presence& session) const;
+    static void add_seen(Sharing& sharing, const Presence& by);
     void apply_pending(Presence& presence);
     void depart(Presence& presence);
 

@@ -12,11 +12,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace nave::broker {
@@ -24,10 +25,11 @@ namespace nave::broker {
 struct DeliveryLimits {
     std::size_t waiting_max = 8'192;  // sends not stored yet, of all peers
     std::size_t waiting_bytes_max = std::size_t{64} << 20;
-    std::size_t batch_max = 512;        // sends in one transaction
-    std::size_t in_flight_max = 1'024;  // pushes to one peer not settled yet
+    std::size_t batch_max = 512;                        // sends in one transaction
+    std::size_t in_flight_max = 1'024;                  // pushes to one peer not settled yet
+    std::size_t buffered_max = std::size_t{512} << 10;  // bytes its kernel has not taken
     std::size_t drain_batch = 64;
-    std::int64_t queued_per_key_max = 250'000;  // envelopes waiting for one key that is not there
+    std::int64_t queued_per_key_max = 250'000;  // direct envelopes waiting for one key
     std::chrono::milliseconds claim{30'000};    // how long a push may take to settle
     StatusTimes status;
 };
@@ -36,34 +38,33 @@ struct DeliveryLimits {
 class DeliveryObserver {
   public:
     virtual ~DeliveryObserver() = default;
-    virtual void on_pushed(Priority priority) = 0;
-    virtual void on_settled() = 0;
+    virtual void on_pushed(Priority priority, std::size_t peers) = 0;
+    virtual void on_settled(std::size_t pushes) = 0;
     virtual void on_redelivered() = 0;
-};
-
-struct DeliveryStats {
-    std::size_t waiting = 0;  // sends not stored yet
-    std::uint64_t stored = 0;
-    std::uint64_t batches = 0;
-    std::uint64_t pushed = 0;
-    std::uint64_t settled = 0;
-    std::uint64_t given_back = 0;
 };
 
 class Delivery {
   public:
     // Called once, in order of send() among the sends of one peer: with the stored envelope, or the
-    // error. Errors "broker.busy", "broker.queue_full", and those of the database.
+    // error of the database.
     using Stored = std::move_only_function<void(const Result<Appended>&)>;
 
     Delivery(Loop& loop, const Clock& clock, Registry& registry, QueueStore& store,
              TaskGroup& tasks, Logger& logger, DeliveryObserver& observer,
              DeliveryLimits limits = DeliveryLimits());
 
+    // Whose envelope it is. A presence does not get its own broadcasts.
+    struct Sender {
+        std::string_view mesh_id;
+        const Key& member_key;
+        const Presence* presence;  // null: it has none
+    };
+
     // The envelope has its id, sender, times and contents. `stored` is called after the commit and
-    // before any push of it. False when too much is waiting: nothing was taken, `stored` is not
-    // called.
-    bool send(const Presence& sender, const Target& target, Envelope envelope, Stored stored);
+    // before any push of it. Errors "busy" when too much is waiting or the service stops, and
+    // "queue_full": nothing was taken, `stored` is not called.
+    [[nodiscard]] Result<void> send(const Sender& sender, const Target& target, Envelope envelope,
+                                    Stored stored);
 
     // Reads the presence's queue again: it has connected, or its status allows more than before.
     void wake(Presence& presence);
@@ -72,69 +73,82 @@ class Delivery {
     // client_ack. Either id may be empty.
     void on_ack(Presence& presence, std::string_view broker_message_id,
                 std::string_view client_message_id);
-    // A session has ended for good: what was sent to many and waits for it goes to its member.
-    void rehome(std::string mesh_id, const Key& session_key, const Key& member_key);
+    void share(Sharing sharing);
     // Before the presence loses its socket: what has not arrived goes back into the queue.
     void on_disconnect(Presence& presence);
+    // Keys that may not be sent to, because of what waits for them already.
+    void set_backlogs(std::vector<Backlog> backlogs);
     // Takes nothing more, and waits for what is under way to be stored and settled, at most until
     // the deadline. What is not remains for the next process.
     Task<void> stop(std::chrono::milliseconds deadline);
     // Once a second: pushes again what peers that acknowledge have not acknowledged in time.
     void sweep();
 
-    [[nodiscard]] DeliveryStats stats() const { return stats_; }
+    // Sends not stored yet.
+    [[nodiscard]] std::size_t waiting() const { return waiting_.size() + in_batch_; }
 
   private:
-    struct Waiting {
-        Append append;
-        // Whose position the envelope was submitted under; by id, for they may be gone after the
-        // commit. On another connection it may not be pushed: what was lost with the former one
-        // has to come first.
-        struct Receiver {
-            std::string presence_id;
-            std::uint32_t connection = 0;
-        };
-        std::optional<Receiver> claimed;
-        std::vector<Receiver> live;
-        std::vector<std::string> behind;  // connected, but the envelope waits in their queue
-        Stored stored;
-        std::size_t bytes = 0;
-    };
-
-    void address_direct(const Key& key, Waiting& waiting);
-    void address_many(const Presence& sender, const Target& target, Waiting& waiting);
-    [[nodiscard]] bool allows(const Presence& presence, Priority priority) const;
-    [[nodiscard]] bool may_push(Presence& presence, Priority priority) const;
     // An envelope on its way to the sockets: encoded once, named once.
     struct Outgoing {
         net::SharedFrame frame;
-        std::shared_ptr<const EnvelopeNames> names;
-        Priority priority;
+        PushedEnvelopePtr envelope;
     };
-    [[nodiscard]] static Outgoing outgoing(const Envelope& envelope);
-    void push(Presence& presence, Sequence sequence, Part::Kind kind, const Key& recipient,
-              const Outgoing& outgoing);
-    void ping(Presence& presence);
-    Task<void> run_pings();
-    void arrived(const InFlight& in_flight);
-    void returned(const Part& part);
-    void live_part_done(Sequence sequence);
-    void after_commit(Waiting& waiting, const Appended& appended);
-    void after_failure(Waiting& waiting);
-    void push_stored(Waiting& waiting, Sequence sequence);
-    // The receiver if its connection is still the one.
-    [[nodiscard]] Presence* still_there(const Waiting::Receiver& receiver) const;
+    // Under whose connection the envelope was submitted: on another one it may not be pushed, what
+    // was lost with the former has to come first.
+    struct Receiver {
+        PresencePtr peer;
+        std::uint32_t connection = 0;
+    };
+    struct Waiting {
+        Append append;
+        Priority priority = Priority::next;
+        std::optional<Key> direct_to;
+        std::vector<Receiver> ready;       // pushed to once stored
+        std::optional<Outgoing> outgoing;  // for those
+        std::vector<PresencePtr> behind;   // connected, but the envelope waits in their queue
+        Stored stored;
+        std::size_t bytes = 0;
+    };
+    struct Returned {
+        Part part;
+        PushedEnvelopePtr envelope;
+        std::string mesh_id;
+    };
 
-    void start_lane();
-    void start_settling();
+    // ---- delivery.cc: accepting and storing
+    void address_direct(const Key& key, Waiting& waiting);
+    void address_many(const Sender& sender, const Target& target, Waiting& waiting);
+    void put_behind(Presence& peer, Waiting& waiting);
+    [[nodiscard]] bool allows(const Presence& presence, Priority priority) const;
+    [[nodiscard]] bool has_room(const Presence& presence) const;
+    [[nodiscard]] bool may_push(Presence& presence, Priority priority) const;
+    [[nodiscard]] static Outgoing outgoing(const Envelope& envelope);
     Task<void> run_lane();
     Task<void> store_batch(std::vector<Waiting> batch);
+    void push_stored(const Waiting& waiting, Sequence sequence);
+    void release_behind(const Waiting& waiting);
+
+    // ---- delivery_push.cc: pushing, arriving, going back
+    void push(Presence& presence, const Outgoing& outgoing, Part::Kind kind, const Key& recipient,
+              UnixMillis now);
+    void ping(Presence& presence);
+    void ping_later(Presence& presence);
+    Task<void> run_pings();
+    void arrived(const InFlight& in_flight);
+    void live_part_done(PushedEnvelope& envelope);
+    void give_back(const Part& part, PushedEnvelopePtr envelope, const std::string& mesh_id);
+    void start_settling();
     Task<void> run_settling();
     [[nodiscard]] Task<bool> give_back_returned();
     [[nodiscard]] Task<bool> settle_arrived();
-    [[nodiscard]] Task<bool> rehome_waiting();
-    Task<void> drain(std::string presence_id);
+    [[nodiscard]] Task<bool> share_waiting();
+
+    // ---- delivery_drain.cc: reading the queue
+    [[nodiscard]] bool awaits_returned(const Presence& presence) const;
+    Task<void> drain(PresencePtr presence);
     [[nodiscard]] ClaimRequest claim_request(const Presence& presence) const;
+    void push_claimed(Presence& presence, const std::vector<ClaimedEnvelope>& claimed,
+                      std::uint32_t connection);
 
     Loop& loop_;
     const Clock& clock_;
@@ -145,26 +159,20 @@ class Delivery {
     DeliveryObserver& observer_;
     DeliveryLimits limits_;
 
-    std::vector<Waiting> waiting_;
+    std::deque<Waiting> waiting_;
+    std::size_t in_batch_ = 0;
     std::size_t waiting_bytes_ = 0;
+    std::unordered_map<std::string, std::unordered_set<Key, KeyHash>> full_;  // by mesh
     bool stopping_ = false;
     bool lane_runs_ = false;
     bool settling_runs_ = false;
     bool pings_run_ = false;
-    std::vector<std::string> ping_due_;  // presences
+    std::vector<PresencePtr> ping_due_;
     std::vector<Part> arrived_;
     std::vector<Sequence> finished_;
-    std::vector<Part> returned_;
-    bool giving_back_ = false;
-    struct Rehoming {
-        std::string mesh_id;
-        Key from{};
-        Key to{};
-    };
-    std::vector<Rehoming> rehomings_;
-    // Live parts of envelopes to many that are not settled yet.
-    std::unordered_map<Sequence, std::size_t> live_parts_;
-    DeliveryStats stats_;
+    std::vector<Returned> returned_;
+    std::unordered_map<Key, std::size_t, KeyHash> being_returned_;  // parts, by recipient
+    std::vector<Sharing> sharings_;
 };
 
 }  // namespace nave::broker

@@ -7,8 +7,8 @@
 namespace nave::broker {
 namespace {
 
-constexpr std::array kRejections{"parse_or_handler", "rate_limit", "too_large", "no_recipient",
-                                 "busy"};
+constexpr std::array kRejections{"parse_or_handler", "rate_limit", "too_large",
+                                 "no_recipient",     "busy",       "queue_full"};
 
 }  // namespace
 
@@ -72,12 +72,12 @@ void ServiceMetrics::on_ttl_sweep(std::int64_t flipped) const {
     sweeps_[index].add();
 }
 
-void ServiceMetrics::on_pushed(Priority priority) {
-    routed_[static_cast<std::size_t>(priority)].add();
+void ServiceMetrics::on_pushed(Priority priority, std::size_t peers) {
+    routed_[static_cast<std::size_t>(priority)].add(static_cast<double>(peers));
 }
 
-void ServiceMetrics::on_settled() {
-    settled_.add();
+void ServiceMetrics::on_settled(std::size_t pushes) {
+    settled_.add(static_cast<double>(pushes));
 }
 
 void ServiceMetrics::on_redelivered() {

@@ -26,8 +26,8 @@ class ServiceMetrics final : public DeliveryObserver {
     void on_hook() const { hooks_.add(); }
     void on_hook_limited() const { hooks_limited_.add(); }
     void set_database_healthy(bool healthy) const { database_.set(healthy ? 1 : 0); }
-    void on_pushed(Priority priority) override;
-    void on_settled() override;
+    void on_pushed(Priority priority, std::size_t peers) override;
+    void on_settled(std::size_t pushes) override;
     void on_redelivered() override;
 
   private:

@@ -89,6 +89,10 @@ struct BrokerModule::Parts {
             } else {
                 deps.logger.failure(LogLevel::warn, "queue depth refresh failed", depth.error());
             }
+            auto backlogs = co_await broker.queue.backlogs(deps.config.delivery.queued_per_key_max);
+            if (backlogs) {
+                broker.delivery.set_backlogs(std::move(*backlogs));
+            }
             co_await deps.loop.sleep(kDepth);
         }
     }

@@ -6,9 +6,11 @@
 #include "broker/types.h"
 #include "net/websocket.h"
 
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
 #include <array>
 #include <deque>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,26 +41,28 @@ struct QueuePosition {
     std::size_t being_stored = 0;
 };
 
-// What client_ack names an envelope by; one for all who get it.
-struct EnvelopeNames {
+// An envelope that was pushed, one for all who get it.
+struct PushedEnvelope : boost::intrusive_ref_counter<PushedEnvelope, boost::thread_unsafe_counter> {
+    Sequence sequence = 0;
     std::string id;
     std::string client_message_id;
-    std::string mesh_id;
+    // Of an envelope to many: pushes that its list in the database still stands for.
+    std::size_t live_left = 0;
 };
+using PushedEnvelopePtr = boost::intrusive_ptr<PushedEnvelope>;
 
 // Pushed and not yet known to have arrived.
 struct InFlight {
-    Sequence sequence = 0;
+    PushedEnvelopePtr envelope;
     Part::Kind kind = Part::Kind::direct;
     Key recipient{};
-    std::shared_ptr<const EnvelopeNames> names;
     std::uint64_t ping = 0;  // the number of the ping sent after it
     UnixMillis pushed_at = 0;
 
-    [[nodiscard]] Part part() const { return {sequence, kind, names->mesh_id, recipient}; }
+    [[nodiscard]] Part part() const { return {envelope->sequence, kind, recipient}; }
 };
 
-struct Presence {
+struct Presence : boost::intrusive_ref_counter<Presence, boost::thread_unsafe_counter> {
     std::string id;
     std::string mesh_id;
     Member member;
@@ -68,11 +72,14 @@ struct Presence {
     UnixMillis connected_at = 0;
     UnixMillis last_seen_at = 0;
     std::optional<UnixMillis> lease_ends_at;  // set while disconnected
+    bool gone = false;                        // the registry has removed it
 
     net::WebSocketPtr socket;   // null while disconnected
     bool acknowledges = false;  // has sent client_ack on this socket
 
     // Delivery's own.
+    // What was queued for the session before has been offered to its member as well.
+    UnixMillis shared_until = 0;
     std::uint32_t connection = 0;            // grows with every connection lost
     std::array<QueuePosition, 2> positions;  // urgent, rest
     bool draining = false;
@@ -89,5 +96,6 @@ struct Presence {
         return positions[priority == Priority::now ? 0 : 1];
     }
 };
+using PresencePtr = boost::intrusive_ptr<Presence>;
 
 }  // namespace nave::broker

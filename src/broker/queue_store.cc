@@ -143,15 +143,14 @@ Result<void> collect_direct(Transaction& tx, const ClaimRequest& request, const 
     };
     static const std::string sqlite = make(storage::Dialect::sqlite);
     static const std::string postgres = make(storage::Dialect::postgres);
-    return tx.each(
-        tx.dialect() == storage::Dialect::sqlite ? sqlite : postgres,
-        {request.mesh_id, ByteView(recipient), std::int64_t{urgent}, request.now,
-         static_cast<std::int64_t>(request.envelopes_max)},
-        [&](const Row& row) -> Result<void> {
-            found.push_back({{row.integer(0), Part::Kind::direct, request.mesh_id, recipient},
-                             read_envelope(row, request.mesh_id)});
-            return ok();
-        });
+    return tx.each(tx.dialect() == storage::Dialect::sqlite ? sqlite : postgres,
+                   {request.mesh_id, ByteView(recipient), std::int64_t{urgent}, request.now,
+                    static_cast<std::int64_t>(request.envelopes_max)},
+                   [&](const Row& row) -> Result<void> {
+                       found.push_back({{row.integer(0), Part::Kind::direct, recipient},
+                                        read_envelope(row, request.mesh_id)});
+                       return ok();
+                   });
 }
 
 Result<void> collect_stored(Transaction& tx, const ClaimRequest& request, const Key& recipient,
@@ -168,15 +167,14 @@ Result<void> collect_stored(Transaction& tx, const ClaimRequest& request, const 
     };
     static const std::string sqlite = make(storage::Dialect::sqlite);
     static const std::string postgres = make(storage::Dialect::postgres);
-    return tx.each(
-        tx.dialect() == storage::Dialect::sqlite ? sqlite : postgres,
-        {request.mesh_id, ByteView(recipient), std::int64_t{urgent}, request.now,
-         static_cast<std::int64_t>(request.envelopes_max)},
-        [&](const Row& row) -> Result<void> {
-            found.push_back({{row.integer(0), Part::Kind::stored, request.mesh_id, recipient},
-                             read_envelope(row, request.mesh_id)});
-            return ok();
-        });
+    return tx.each(tx.dialect() == storage::Dialect::sqlite ? sqlite : postgres,
+                   {request.mesh_id, ByteView(recipient), std::int64_t{urgent}, request.now,
+                    static_cast<std::int64_t>(request.envelopes_max)},
+                   [&](const Row& row) -> Result<void> {
+                       found.push_back({{row.integer(0), Part::Kind::stored, recipient},
+                                        read_envelope(row, request.mesh_id)});
+                       return ok();
+                   });
 }
 
 Result<void> mark_claimed(Transaction& tx, const ClaimRequest& request, const Part& part) {
@@ -305,51 +303,35 @@ Task<Result<void>> QueueStore::give_back(std::vector<Part> parts) {
     co_return co_await database_.write(std::move(write));
 }
 
-Task<Result<void>> QueueStore::rehome(std::string mesh_id, Key from, Key to) {
-    auto write = [mesh_id = std::move(mesh_id), from, to](Transaction& tx) -> Result<void> {
-        TRY_VOID(
-            tx.execute("insert into mesh_delivery (mesh_id, recipient, urgent, seq) "
-                       "select mesh_id, $3, urgent, seq from mesh_delivery "
-                       "where mesh_id = $1 and recipient = $2 on conflict do nothing",
-                       {mesh_id, ByteView(from), ByteView(to)}));
-        TRY_VOID(tx.execute("delete from mesh_delivery where mesh_id = $1 and recipient = $2",
-                            {mesh_id, ByteView(from)}));
+Task<Result<void>> QueueStore::share(Sharing sharing) {
+    auto write = [sharing = std::move(sharing)](Transaction& tx) -> Result<void> {
+        std::vector<std::pair<Sequence, bool>> shared;
+        TRY_VOID(tx.each(
+            "select d.seq, d.urgent, m.target_spec, m.created_at from mesh_delivery d "
+            "join mesh_message m on m.seq = d.seq "
+            "where d.mesh_id = $1 and d.recipient = $2 and m.created_at > $3",
+            {sharing.mesh_id, ByteView(sharing.session), sharing.after},
+            [&](const Row& row) -> Result<void> {
+                const std::string target = row.text(2);
+                const UnixMillis at = row.integer(3);
+                const bool seen = std::ranges::any_of(sharing.seen, [&](const Sharing::Seen& one) {
+                    return one.since <= at && one.target_spec == target;
+                });
+                if (!seen) {
+                    shared.emplace_back(row.integer(0), row.integer(1) != 0);
+                }
+                return ok();
+            }));
+        for (const auto& [sequence, urgent] : shared) {
+            TRY_VOID(add_delivery(tx, sharing.mesh_id, sharing.member, urgent, sequence));
+        }
+        if (!sharing.keep) {
+            TRY_VOID(tx.execute("delete from mesh_delivery where mesh_id = $1 and recipient = $2",
+                                {sharing.mesh_id, ByteView(sharing.session)}));
+        }
         return ok();
     };
     co_return co_await database_.write(std::move(write));
-}
-
-Task<Result<std::optional<Part>>> QueueStore::find_part(std::string mesh_id,
-                                                        std::vector<Key> recipients,
-                                                        std::string broker_message_id,
-                                                        std::string client_message_id) {
-    auto read = [mesh_id = std::move(mesh_id), recipients = std::move(recipients),
-                 broker_id = std::move(broker_message_id),
-                 client_id =
-                     std::move(client_message_id)](Transaction& tx) -> Result<std::optional<Part>> {
-        for (const Key& recipient : recipients) {
-            // Two senders may use one client id: any envelope of it that is still queued for the
-            // caller will do.
-            TRY(const auto direct,
-                tx.query_one("select seq from mesh_message where mesh_id = $1 and recipient = $2 "
-                             "and delivered_at is null and (id = $3 or client_message_id = $4) "
-                             "order by seq limit 1",
-                             {mesh_id, ByteView(recipient), broker_id, text_or_null(client_id)}));
-            if (direct) {
-                return Part{direct->integer(0), Part::Kind::direct, mesh_id, recipient};
-            }
-            TRY(const auto stored,
-                tx.query_one("select m.seq from mesh_delivery d join mesh_message m "
-                             "on m.seq = d.seq where d.mesh_id = $1 and d.recipient = $2 "
-                             "and (m.id = $3 or m.client_message_id = $4) order by m.seq limit 1",
-                             {mesh_id, ByteView(recipient), broker_id, text_or_null(client_id)}));
-            if (stored) {
-                return Part{stored->integer(0), Part::Kind::stored, mesh_id, recipient};
-            }
-        }
-        return std::nullopt;
-    };
-    co_return co_await database_.read(std::move(read));
 }
 
 Task<Result<std::optional<EnvelopeStatus>>> QueueStore::status(std::string mesh_id,
@@ -404,12 +386,18 @@ Task<Result<std::int64_t>> QueueStore::depth(UnixMillis now) {
     co_return co_await database_.read(std::move(read));
 }
 
-Task<Result<std::int64_t>> QueueStore::queued_for(std::string mesh_id, Key recipient) {
-    auto read = [mesh_id = std::move(mesh_id), recipient](Transaction& tx) -> Result<std::int64_t> {
-        TRY(const auto row, tx.query_one("select count(*) from mesh_message where mesh_id = $1 "
-                                         "and recipient = $2 and delivered_at is null",
-                                         {mesh_id, ByteView(recipient)}));
-        return row->integer(0);
+Task<Result<std::vector<Backlog>>> QueueStore::backlogs(std::int64_t limit) {
+    auto read = [limit](Transaction& tx) -> Result<std::vector<Backlog>> {
+        std::vector<Backlog> found;
+        TRY_VOID(
+            tx.each("select mesh_id, recipient from mesh_message "
+                    "where recipient is not null and delivered_at is null "
+                    "group by mesh_id, recipient having count(*) > $1",
+                    {limit}, [&](const Row& row) -> Result<void> {
+                        found.push_back({row.text(0), key_of(row.bytes(1))});
+                        return ok();
+                    }));
+        return found;
     };
     co_return co_await database_.read(std::move(read));
 }

@@ -58,7 +58,6 @@ struct Part {
     };
     Sequence sequence = 0;
     Kind kind = Kind::direct;
-    std::string mesh_id;
     Key recipient{};
 
     friend bool operator==(const Part&, const Part&) = default;
@@ -92,6 +91,26 @@ struct EnvelopeStatus {
     std::vector<Recipient> recipients;  // at most 1,000
 };
 
+// What was sent to many and waits for a session that has lost its connection, for the other
+// sessions of its member, present and to come: all that none of them has got by itself.
+struct Sharing {
+    struct Seen {
+        std::string target_spec;
+        UnixMillis since = 0;  // another session gets envelopes to this target
+    };
+    std::string mesh_id;
+    Key session{};
+    Key member{};
+    UnixMillis after = 0;  // what was accepted until then has been shared
+    std::vector<Seen> seen;
+    bool keep = false;  // the session may come back and get them too
+};
+
+struct Backlog {
+    std::string mesh_id;
+    Key key{};
+};
+
 class QueueStore {
   public:
     QueueStore(storage::Database& database, QueuePolicy policy)
@@ -111,18 +130,14 @@ class QueueStore {
     // They have not, and their presence is gone: whoever comes next may claim them at once. A live
     // part becomes a stored one.
     Task<Result<void>> give_back(std::vector<Part> parts);
-    // Stored parts of one key become those of another.
-    Task<Result<void>> rehome(std::string mesh_id, Key from, Key to);
-    // client_ack: the sender's own id of an envelope. Nullopt when it is not one for these keys.
-    Task<Result<std::optional<Part>>> find_part(std::string mesh_id, std::vector<Key> recipients,
-                                                std::string broker_message_id,
-                                                std::string client_message_id);
+    // Delivery rows of a session for its member as well, or instead.
+    Task<Result<void>> share(Sharing sharing);
 
     Task<Result<std::optional<EnvelopeStatus>>> status(std::string mesh_id, std::string id);
     // Not settled and not expired, of all meshes.
     Task<Result<std::int64_t>> depth(UnixMillis now);
-    // Direct envelopes queued for one key. Takes time in proportion: the caller keeps count.
-    Task<Result<std::int64_t>> queued_for(std::string mesh_id, Key recipient);
+    // Keys that more than `limit` direct envelopes are queued for. Reads the whole queue.
+    Task<Result<std::vector<Backlog>>> backlogs(std::int64_t limit);
 
     // After a start: envelopes to many whose pushes were under way when the process ended. Returns
     // how many parts were put back into the queue. Sessions of before are over: what waits for one,

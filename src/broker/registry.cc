@@ -91,7 +91,7 @@ const Member* Registry::member_by_id(std::string_view mesh_id, std::string_view 
 
 // ---- presences ----
 
-Presence& Registry::add(std::unique_ptr<Presence> presence) {
+Presence& Registry::add(PresencePtr presence) {
     Presence& added = *presence;
     LiveMesh* live = find_mesh(added.mesh_id);
     CHECK(live != nullptr, "a presence in a mesh that is not loaded");
@@ -123,6 +123,7 @@ void Registry::remove(Presence& presence) {
     }
     drop(by_directory_, presence.profile.cwd);
     connected_ -= presence.connected() ? 1 : 0;
+    presence.gone = true;
     const std::string id = presence.id;
     presences_.erase(id);
 }
@@ -161,6 +162,17 @@ std::vector<Presence*> Registry::in_mesh(std::string_view mesh_id) const {
 std::size_t Registry::count(std::string_view mesh_id) const {
     const LiveMesh* live = find_mesh(mesh_id);
     return live == nullptr ? 0 : live->presences.size();
+}
+
+Presence* Registry::longest_disconnected(std::string_view mesh_id) const {
+    Presence* longest = nullptr;
+    for (Presence* peer : in_mesh(mesh_id)) {
+        if (!peer->connected() &&
+            (longest == nullptr || peer->lease_ends_at < longest->lease_ends_at)) {
+            longest = peer;
+        }
+    }
+    return longest;
 }
 
 void Registry::set_connected(Presence& presence, net::WebSocketPtr socket) {
@@ -203,37 +215,31 @@ void Registry::each(const std::function<void(Presence&)>& visit) const {
 
 // ---- targets ----
 
-namespace {
-
-bool in_groups(const std::vector<Group>& groups, std::string_view name) {
-    return std::ranges::any_of(groups, [&](const Group& group) { return group.name == name; });
-}
-
-}  // namespace
-
-std::vector<Presence*> Registry::peers_of(const Presence& sender, const Target& target) const {
+std::vector<Presence*> Registry::peers_of(std::string_view mesh_id, const Presence* sender,
+                                          const Target& target) const {
     if (const Key* key = std::get_if<Key>(&target)) {
-        return with_key(sender.mesh_id, *key);
+        return with_key(mesh_id, *key);
     }
     const auto* group = std::get_if<GroupTarget>(&target);
-    std::vector<Presence*> peers = in_mesh(sender.mesh_id);
+    std::vector<Presence*> peers = in_mesh(mesh_id);
     std::erase_if(peers, [&](const Presence* peer) {
-        return peer == &sender ||
-               (group != nullptr && !in_groups(peer->profile.groups, group->name));
+        return peer == sender ||
+               (group != nullptr && !has_group(peer->profile.groups, group->name));
     });
     return peers;
 }
 
-std::vector<Key> Registry::absent_of(const Presence& sender, const Target& target) const {
-    const LiveMesh* live = find_mesh(sender.mesh_id);
+std::vector<Key> Registry::absent_of(std::string_view mesh_id, const Key& sending_member,
+                                     const Target& target) const {
+    const LiveMesh* live = find_mesh(mesh_id);
     if (live == nullptr || std::holds_alternative<Key>(target)) {
         return {};
     }
     const auto* group = std::get_if<GroupTarget>(&target);
     std::vector<Key> keys;
     for (const auto& [id, member] : live->members) {
-        if (!live->by_key.contains(member.key) &&
-            (group == nullptr || in_groups(member.default_groups, group->name))) {
+        if (!live->by_key.contains(member.key) && member.key != sending_member &&
+            (group == nullptr || has_group(member.default_groups, group->name))) {
             keys.push_back(member.key);
         }
     }

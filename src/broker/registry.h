@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -34,16 +33,18 @@ class Registry {
     [[nodiscard]] const Member* member_by_key(std::string_view mesh_id, const Key& key) const;
     [[nodiscard]] const Member* member_by_id(std::string_view mesh_id, std::string_view id) const;
 
-    // The presence lives until remove(). Its id, mesh, member and session key do not change.
-    Presence& add(std::unique_ptr<Presence> presence);
+    // Its id, mesh, member and session key do not change; remove() marks it gone.
+    Presence& add(PresencePtr presence);
     void remove(Presence& presence);
     [[nodiscard]] Presence* find(std::string_view presence_id);
     // Connected ones before leased ones, the youngest first.
     [[nodiscard]] std::vector<Presence*> with_key(std::string_view mesh_id, const Key& key) const;
     // Of one mesh, the oldest connection first.
     [[nodiscard]] std::vector<Presence*> in_mesh(std::string_view mesh_id) const;
-    // Connections and leases: what counts against the mesh's capacity.
+    // Connections and leases.
     [[nodiscard]] std::size_t count(std::string_view mesh_id) const;
+    // Null when all are connected.
+    [[nodiscard]] Presence* longest_disconnected(std::string_view mesh_id) const;
     [[nodiscard]] std::size_t connected() const { return connected_; }
     void set_connected(Presence& presence, net::WebSocketPtr socket);
     void set_disconnected(Presence& presence, UnixMillis lease_ends_at);
@@ -53,11 +54,13 @@ class Registry {
     void each(const std::function<void(Presence&)>& visit) const;
 
     // The connected or leased peers a target names, the sender left out of groups and broadcasts.
-    [[nodiscard]] std::vector<Presence*> peers_of(const Presence& sender,
+    [[nodiscard]] std::vector<Presence*> peers_of(std::string_view mesh_id, const Presence* sender,
                                                   const Target& target) const;
-    // The keys of members that a group or broadcast target names and that have no presence. Group
-    // membership of an absent member is that of its last presence, else its default.
-    [[nodiscard]] std::vector<Key> absent_of(const Presence& sender, const Target& target) const;
+    // The keys of members that a group or broadcast target names and that have no presence, but for
+    // the sending one. Group membership of an absent member is that of its last presence, else its
+    // default.
+    [[nodiscard]] std::vector<Key> absent_of(std::string_view mesh_id, const Key& sending_member,
+                                             const Target& target) const;
 
   private:
     struct LiveMesh {
@@ -71,7 +74,7 @@ class Registry {
     [[nodiscard]] LiveMesh* find_mesh(std::string_view mesh_id);
 
     std::unordered_map<std::string, LiveMesh> meshes_;
-    std::unordered_map<std::string, std::unique_ptr<Presence>> presences_;
+    std::unordered_map<std::string, PresencePtr> presences_;
     std::unordered_map<std::string, std::vector<Presence*>> by_directory_;
     std::size_t connected_ = 0;
 };

@@ -185,7 +185,7 @@ Task<Result<void>> list_state(Session& session, Presence& presence, const Client
     co_return ok();
 }
 
-constexpr std::array<std::pair<std::string_view, RequestHandler>, 12> kHandlers{{
+constexpr std::array<std::pair<std::string_view, RequestHandler>, 11> kHandlers{{
     {"set_status", &set_status},
     {"list_peers", &list_peers},
     {"set_summary", &set_summary},
@@ -197,7 +197,6 @@ constexpr std::array<std::pair<std::string_view, RequestHandler>, 12> kHandlers{
     {"set_state", &set_state},
     {"get_state", &get_state},
     {"list_state", &list_state},
-    {"send", nullptr},
 }};
 
 }  // namespace

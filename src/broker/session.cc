@@ -88,7 +88,7 @@ void Session::hold_back() {
 }
 
 void Session::pump() {
-    while (!waiting_.empty() && !busy_ && !closed_ && !broker_.stopping()) {
+    while (!waiting_.empty() && !busy_ && !refused_ && !closed_ && !broker_.stopping()) {
         const bool is_send = waiting_.front().type == "send" && presence() != nullptr;
         if (is_send ? sends_ >= kSendsMax : sends_ > 0) {
             return;
@@ -97,7 +97,7 @@ void Session::pump() {
         waiting_.pop_front();
         waiting_bytes_ -= request.bytes;
         if (is_send) {
-            send_envelope(std::move(request));
+            send_envelope(request);
         } else {
             busy_ = true;
             broker_.tasks.spawn("request", run(std::move(request)));
@@ -196,24 +196,49 @@ Task<void> Session::say_hello(ClientRequest request) {
 
 // In both dialects: older clients take any ack for success and only honour an error with the id of
 // their message; newer ones read the ack.
-void Session::refuse_send(const ClientRequest& request, const Error& error,
-                          std::string_view reason) {
-    broker_.metrics.on_rejected(reason);
-    const std::string id = text_or_empty(request.fields, "id");
-    reply(error_json(error.id, error.message, id, request.request_id));
-    reply(refused_ack_json(id, error.message, request.request_id));
+void Session::reply_refused(const RefusedSend& refused) {
+    const auto& [names, error] = refused;
+    reply(error_json(error.id, error.message, names.id, names.request_id));
+    reply(refused_ack_json(names.id, error.message, names.request_id));
 }
 
-void Session::send_envelope(ClientRequest request) {
+void Session::refuse_send(SendNames names, Error error) {
+    broker_.metrics.on_rejected(error.id == "invalid_argument" || error.id == "not_found"
+                                    ? std::string_view("parse_or_handler")
+                                    : std::string_view(error.id));
+    RefusedSend refused{std::move(names), std::move(error)};
+    if (sends_ == 0) {
+        reply_refused(refused);
+    } else {
+        refused_ = std::move(refused);
+    }
+}
+
+void Session::on_stored(const SendNames& names, const Result<Appended>& stored) {
+    sends_ -= 1;
+    if (stored) {
+        reply(ack_json(names.id, stored->id, names.request_id));
+    } else {
+        broker_.metrics.on_rejected("busy");
+        reply_refused({names, errors::busy().error()});
+    }
+    if (refused_ && sends_ == 0) {
+        reply_refused(*std::exchange(refused_, std::nullopt));
+    }
+    pump();
+    hold_back();
+}
+
+void Session::send_envelope(const ClientRequest& request) {
     Presence& sender = *presence();
+    SendNames names{text_or_empty(request.fields, "id"), request.request_id};
     auto send = read_send(request, broker_.config.message_bytes_max);
     if (!send) {
-        refuse_send(request, send.error(),
-                    send.error().id == "too_large" ? "too_large" : "parse_or_handler");
+        refuse_send(std::move(names), std::move(send.error()));
         return;
     }
     if (!broker_.send_limiter.take(sender.member.id).allowed) {
-        refuse_send(request, errors::rate_limit().error(), "rate_limit");
+        refuse_send(std::move(names), errors::rate_limit().error());
         return;
     }
     Envelope& envelope = send->envelope;
@@ -225,23 +250,15 @@ void Session::send_envelope(ClientRequest request) {
     envelope.sender_name = sender.profile.display_name;
     envelope.created_at = broker_.clock.now();
     envelope.expires_at = envelope.created_at + broker_.config.message_ttl.count();
-    sends_ += 1;
-    const bool taken =
-        broker_.delivery.send(sender, send->target, std::move(envelope),
-                              [self = shared_from_this(), request](const Result<Appended>& stored) {
-                                  self->sends_ -= 1;
-                                  if (stored) {
-                                      self->reply(ack_json(text_or_empty(request.fields, "id"),
-                                                           stored->id, request.request_id));
-                                  } else {
-                                      self->refuse_send(request, errors::busy().error(), "busy");
-                                  }
-                                  self->pump();
-                                  self->hold_back();
-                              });
-    if (!taken) {
-        sends_ -= 1;
-        refuse_send(request, errors::busy().error(), "busy");
+    auto taken = broker_.delivery.send(
+        {sender.mesh_id, sender.member.key, &sender}, send->target, std::move(envelope),
+        [self = shared_from_this(), names](const Result<Appended>& stored) {
+            self->on_stored(names, stored);
+        });
+    if (taken) {
+        sends_ += 1;
+    } else {
+        refuse_send(std::move(names), std::move(taken.error()));
     }
 }
 

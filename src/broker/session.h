@@ -12,6 +12,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -47,17 +48,30 @@ class Session final : public net::WebSocketSession, public std::enable_shared_fr
     Task<void> run(ClientRequest request);
     Task<void> say_hello(ClientRequest request);
     void refuse_hello(const ClientRequest& request, HelloRefusal why, std::string_view mesh_id);
+    // What an answer to a send echoes.
+    struct SendNames {
+        std::string id;
+        std::string request_id;
+    };
+    struct RefusedSend {
+        SendNames names;
+        Error error;
+    };
     // The answer is there in order of the requests, through Delivery's promise.
-    void send_envelope(ClientRequest request);
-    void refuse_send(const ClientRequest& request, const Error& error, std::string_view reason);
+    void send_envelope(const ClientRequest& request);
+    void on_stored(const SendNames& names, const Result<Appended>& stored);
+    // At once, or when the sends before it have been answered.
+    void refuse_send(SendNames names, Error error);
+    void reply_refused(const RefusedSend& refused);
     void hold_back();
 
     Broker& broker_;
     net::WebSocketPtr socket_;
     std::string presence_id_;
     bool closed_ = false;
-    bool busy_ = false;      // a request other than a send is being answered
-    std::size_t sends_ = 0;  // sends not answered yet
+    bool busy_ = false;                   // a request other than a send is being answered
+    std::size_t sends_ = 0;               // sends not answered yet
+    std::optional<RefusedSend> refused_;  // waits for them; nothing is begun meanwhile
     std::deque<ClientRequest> waiting_;
     std::size_t waiting_bytes_ = 0;
     bool paused_ = false;

@@ -1,0 +1,128 @@
+// Delivery: reading the queue of a presence, and pushing again what was not acknowledged.
+#include "broker/delivery.h"
+
+#include <algorithm>
+
+namespace nave::broker {
+namespace {
+
+bool is_in_flight(const Presence& presence, const Part& part) {
+    return std::ranges::any_of(presence.in_flight, [&](const InFlight& one) {
+        return one.envelope->sequence == part.sequence && one.recipient == part.recipient;
+    });
+}
+
+}  // namespace
+
+// Younger envelopes must not overtake those that are on their way back into the queue. Whoever
+// waits for them is woken when they are there.
+bool Delivery::awaits_returned(const Presence& presence) const {
+    return !being_returned_.empty() &&
+           (being_returned_.contains(presence.member.key) ||
+            (presence.session_key && being_returned_.contains(*presence.session_key)));
+}
+
+void Delivery::wake(Presence& presence) {
+    if (presence.gone || !presence.connected() || stopping_) {
+        return;
+    }
+    if (presence.draining || awaits_returned(presence) || !has_room(presence)) {
+        presence.drain_again = true;
+        return;
+    }
+    presence.draining = true;
+    presence.drain_again = false;
+    tasks_.spawn("drain", drain(PresencePtr(&presence)));
+}
+
+ClaimRequest Delivery::claim_request(const Presence& presence) const {
+    ClaimRequest request;
+    request.mesh_id = presence.mesh_id;
+    request.recipients.push_back(presence.member.key);
+    if (presence.session_key) {
+        request.recipients.push_back(*presence.session_key);
+    }
+    request.presence_id = presence.id;
+    request.only_urgent = !allows(presence, Priority::next);
+    request.now = clock_.now();
+    request.until = request.now + limits_.claim.count();
+    request.envelopes_max = limits_.drain_batch;
+    return request;
+}
+
+void Delivery::push_claimed(Presence& presence, const std::vector<ClaimedEnvelope>& claimed,
+                            std::uint32_t connection) {
+    const UnixMillis now = clock_.now();
+    const bool same = !presence.gone && presence.connected() && presence.connection == connection;
+    for (const ClaimedEnvelope& one : claimed) {
+        if (same && is_in_flight(presence, one.part)) {
+            continue;  // its claim ended before the peer could answer; it has just been renewed
+        }
+        const Outgoing out = outgoing(one.envelope);
+        out.envelope->sequence = one.part.sequence;
+        if (same && presence.connected()) {
+            push(presence, out, one.part.kind, one.part.recipient, now);
+            observer_.on_pushed(one.envelope.priority, 1);
+        } else {
+            give_back(one.part, out.envelope, presence.mesh_id);
+        }
+    }
+}
+
+// The presence may go, lose its socket or change its status at every wait.
+Task<void> Delivery::drain(PresencePtr kept) {
+    Presence& presence = *kept;
+    for (;;) {
+        if (presence.gone || !presence.connected()) {
+            presence.draining = false;
+            co_return;
+        }
+        if (awaits_returned(presence) || !has_room(presence)) {
+            presence.draining = false;
+            presence.drain_again = true;
+            co_return;
+        }
+        presence.drain_again = false;
+        ClaimRequest request = claim_request(presence);
+        const bool only_urgent = request.only_urgent;
+        const std::size_t asked = request.envelopes_max;
+        const std::uint32_t connection = presence.connection;
+        const auto claimed = co_await store_.claim(std::move(request));
+        if (!claimed) {
+            logger_.failure(LogLevel::warn, "cannot read the queue", claimed.error());
+            presence.draining = false;
+            presence.drain_again = true;  // the sweep wakes it
+            co_return;
+        }
+        push_claimed(presence, *claimed, connection);
+        if (presence.connection != connection || presence.drain_again || claimed->size() >= asked) {
+            continue;
+        }
+        // Nothing was left when it was read, and nothing that was on its way then is missing.
+        for (std::size_t i = 0; i < presence.positions.size(); ++i) {
+            QueuePosition& position = presence.positions[i];
+            position.caught_up = position.being_stored == 0 && (i == 0 || !only_urgent);
+        }
+        presence.draining = false;
+        co_return;
+    }
+}
+
+void Delivery::sweep() {
+    const UnixMillis now = clock_.now();
+    registry_.each([&](Presence& presence) {
+        // A peer that acknowledges gets what it has not acknowledged in time once more.
+        while (presence.acknowledges && !presence.in_flight.empty() &&
+               presence.in_flight.front().pushed_at + limits_.claim.count() <= now) {
+            const InFlight overdue = std::move(presence.in_flight.front());
+            presence.in_flight.pop_front();
+            observer_.on_redelivered();
+            give_back(overdue.part(), overdue.envelope, presence.mesh_id);
+        }
+        if (presence.drain_again && !presence.draining) {
+            wake(presence);
+        }
+    });
+}
+
+}  // namespace nave::broker

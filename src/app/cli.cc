@@ -1,5 +1,6 @@
 #include "app/cli.h"
 
+#include "app/broker_commands.h"
 #include "app/commands.h"
 #include "app/exit_codes.h"
 #include "app/prekeys_commands.h"
@@ -119,6 +120,7 @@ class Cli {
         add_config_commands();
         add_operator_commands();
         add_prekeys_commands();
+        add_broker_commands();
     }
 
     int run(int argc, char** argv) {
@@ -241,6 +243,64 @@ class Cli {
            [this](const Prepared& p) { return release_tombstone_command(p.settings, address_); });
     }
 
+    using BrokerCommand = int (*)(const Settings&, const BrokerOptions&);
+
+    // What a command of the broker is about; said before the options in its help.
+    enum class About : std::uint8_t { nothing, mesh, mesh_and_id };
+
+    CLI::App* add_broker_command(CLI::App* parent, const std::string& name, const std::string& help,
+                                 About about, BrokerCommand command) {
+        auto* added = parent->add_subcommand(name, help);
+        if (about != About::nothing) {
+            added->add_option("mesh", broker_.mesh, "Id of the mesh, or its short name")
+                ->required();
+        }
+        if (about == About::mesh_and_id) {
+            added->add_option("id", broker_.id, "Id, as the list shows it")->required();
+        }
+        added->add_flag("--json", broker_.as_json, "As JSON");
+        add_common(added, common_, false);
+        on(added, [this, command](const Prepared& p) { return command(p.settings, broker_); });
+        return added;
+    }
+
+    CLI::App* add_topic(CLI::App* parent, const std::string& name, const std::string& help) {
+        auto* added = parent->add_subcommand(name, help);
+        added->require_subcommand(1);
+        return added;
+    }
+
+    void add_broker_commands() {
+        auto* broker = add_topic(&app_, "broker", "Work with the mesh broker");
+        auto* mesh = add_topic(broker, "mesh", "Groups of peers");
+        add_broker_command(mesh, "create", "Make a mesh", About::nothing, &mesh_create_command)
+            ->add_option("name", broker_.mesh, "What people call it")
+            ->required();
+        add_broker_command(mesh, "list", "All meshes", About::nothing, &mesh_list_command);
+        add_broker_command(mesh, "archive", "End a mesh for good", About::mesh,
+                           &mesh_archive_command);
+        auto* invite = add_topic(broker, "invite", "Ways to join a mesh");
+        auto* offer = add_broker_command(invite, "create", "Make an invite and print its link",
+                                         About::mesh, &invite_create_command);
+        offer->add_option("--role", broker_.role, "member (default) or admin")
+            ->check(CLI::IsMember({"member", "admin"}));
+        offer->add_option("--uses", broker_.uses, "How many may join by it (1)")
+            ->check(CLI::Range(1, 100'000));
+        offer->add_option("--hours", broker_.hours, "How long it is good for (168)")
+            ->check(CLI::Range(1, 366 * 24));
+        offer->add_option("--url", broker_.url, "Address of the broker, wss://HOST/ws");
+        add_broker_command(invite, "list", "Invites of a mesh", About::mesh, &invite_list_command);
+        add_broker_command(invite, "revoke", "End an invite", About::mesh_and_id,
+                           &invite_revoke_command);
+        auto* member = add_topic(broker, "member", "Members of a mesh");
+        add_broker_command(member, "list", "Members of a mesh, revoked ones too", About::mesh,
+                           &member_list_command);
+        add_broker_command(member, "revoke", "Shut a member out; its sockets are closed",
+                           About::mesh_and_id, &member_revoke_command);
+        add_broker_command(member, "restore", "Let a revoked member in again", About::mesh_and_id,
+                           &member_restore_command);
+    }
+
     CLI::App app_{"Nave: one server for what a project's apps, agents and people share", "nave"};
     Common common_;
     std::map<std::string, std::string> flags_;
@@ -249,6 +309,7 @@ class Cli {
     std::string url_;
     std::string address_;
     KtVerifyOptions kt_;
+    BrokerOptions broker_;
     bool dry_run_ = false;
     bool as_env_ = false;
     bool as_json_ = false;

@@ -100,17 +100,28 @@ Task<Result<std::vector<Member>>> Admin::members(std::string mesh) {
     co_return co_await store_.members(found.mesh.id);
 }
 
-Task<Result<void>> Admin::revoke_member(std::string mesh, std::string member_id) {
+Task<Result<Member>> Admin::revoke_member(std::string mesh, std::string member_id) {
     CO_TRY(const NewMesh found, co_await require_mesh(std::move(mesh)));
-    CO_TRY(const bool revoked,
-           co_await store_.revoke_member(found.mesh.id, member_id, clock_.now()));
-    if (!revoked) {
+    CO_TRY(auto change, co_await store_.revoke_member(found.mesh.id, member_id, clock_.now()));
+    if (!change) {
         co_return errors::not_found("No member of this mesh has this id.");
     }
     if (broker_ != nullptr) {
-        broker_->revoke(found.mesh.id, member_id);
+        broker_->revoke(change->member);
     }
-    co_return ok();
+    co_return std::move(change->member);
+}
+
+Task<Result<Member>> Admin::restore_member(std::string mesh, std::string member_id) {
+    CO_TRY(const NewMesh found, co_await require_mesh(std::move(mesh)));
+    CO_TRY(auto change, co_await store_.restore_member(found.mesh.id, member_id, clock_.now()));
+    if (!change) {
+        co_return errors::not_found("No member of this mesh has this id.");
+    }
+    if (broker_ != nullptr && change->changed) {
+        broker_->registry.add_member(change->member);
+    }
+    co_return std::move(change->member);
 }
 
 Task<Result<MadeInvite>> Admin::create_invite(InviteWish wish) {
@@ -163,14 +174,14 @@ Task<Result<std::vector<Invite>>> Admin::invites(std::string mesh) {
     co_return co_await store_.invites(found.mesh.id);
 }
 
-Task<Result<void>> Admin::revoke_invite(std::string mesh, std::string invite_id) {
+Task<Result<Invite>> Admin::revoke_invite(std::string mesh, std::string invite_id) {
     CO_TRY(const NewMesh found, co_await require_mesh(std::move(mesh)));
-    CO_TRY(const bool revoked,
+    CO_TRY(auto revoked,
            co_await store_.revoke_invite(found.mesh.id, std::move(invite_id), clock_.now()));
     if (!revoked) {
         co_return errors::not_found("No invite of this mesh has this id.");
     }
-    co_return ok();
+    co_return std::move(*revoked);
 }
 
 }  // namespace nave::broker

@@ -41,10 +41,12 @@ class Admin {
     Task<Result<std::vector<Mesh>>> meshes();
     Task<Result<Mesh>> archive_mesh(std::string mesh);
     Task<Result<std::vector<Member>>> members(std::string mesh);
-    Task<Result<void>> revoke_member(std::string mesh, std::string member_id);
+    // Both yield the member as it is now, changed or not. Errors "mesh_not_found", "not_found".
+    Task<Result<Member>> revoke_member(std::string mesh, std::string member_id);
+    Task<Result<Member>> restore_member(std::string mesh, std::string member_id);
     Task<Result<MadeInvite>> create_invite(InviteWish wish);
     Task<Result<std::vector<Invite>>> invites(std::string mesh);
-    Task<Result<void>> revoke_invite(std::string mesh, std::string invite_id);
+    Task<Result<Invite>> revoke_invite(std::string mesh, std::string invite_id);
 
   private:
     // Error "mesh_not_found".

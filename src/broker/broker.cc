@@ -9,7 +9,7 @@
 namespace nave::broker {
 namespace {
 
-constexpr std::uint16_t kKickedForGood = 4002;  // the original's clients do not come back after it
+constexpr std::uint16_t kBanned = 4002;  // the original's clients do not come back after it
 constexpr UnixMillis kTtlSweepEvery = 15'000;
 constexpr std::size_t kPendingMax = 10'000;
 
@@ -76,6 +76,13 @@ Presence* Broker::to_resume(const Member& member, const HelloProof& proof,
     return nullptr;
 }
 
+// Told only to who has proved to hold the key.
+HelloRefusal Broker::refusal_of_stranger(std::string_view mesh_id, const HelloProof& proof) const {
+    return !proof.key_in_upper_case && registry.is_revoked(mesh_id, proof.member_key)
+               ? HelloRefusal::revoked
+               : HelloRefusal::unauthorized;
+}
+
 Task<Result<std::expected<Arrival, HelloRefusal>>> Broker::arrive(HelloProof proof,
                                                                   Introduction introduction,
                                                                   net::WebSocketPtr socket) {
@@ -91,7 +98,7 @@ Task<Result<std::expected<Arrival, HelloRefusal>>> Broker::arrive(HelloProof pro
     const Member* member =
         known ? registry.member_by_key(introduction.mesh_id, proof.member_key) : nullptr;
     if (member == nullptr || proof.key_in_upper_case) {
-        co_return refused(HelloRefusal::unauthorized);
+        co_return refused(refusal_of_stranger(introduction.mesh_id, proof));
     }
     if (introduction.is_session && introduction.member_id != member->id) {
         co_return refused(HelloRefusal::parent_member_id_mismatch);
@@ -112,7 +119,7 @@ Task<Result<std::expected<Arrival, HelloRefusal>>> Broker::arrive(HelloProof pro
         // The member may have been removed meanwhile.
         member = registry.member_by_key(introduction.mesh_id, proof.member_key);
         if (member == nullptr) {
-            co_return refused(HelloRefusal::unauthorized);
+            co_return refused(refusal_of_stranger(introduction.mesh_id, proof));
         }
     }
     if (!replays_.admit(proof.replay_key, proof.signed_at, clock.now())) {
@@ -267,17 +274,20 @@ void Broker::depart(Presence& presence) {
     registry.remove(presence);
 }
 
-void Broker::revoke(std::string_view mesh_id, std::string_view member_id) {
-    for (Presence* peer : registry.in_mesh(mesh_id)) {
-        if (peer->member.id == member_id) {
+std::size_t Broker::revoke(const Member& member) {
+    std::size_t closed = 0;
+    for (Presence* peer : registry.in_mesh(member.mesh_id)) {
+        if (peer->member.id == member.id) {
             const net::WebSocketPtr socket = peer->socket;
             depart(*peer);
             if (socket != nullptr) {
-                socket->close(kKickedForGood, "banned");
+                socket->close(kBanned, "banned");
+                closed += 1;
             }
         }
     }
-    registry.remove_member(mesh_id, member_id);
+    registry.remove_member(member);
+    return closed;
 }
 
 void Broker::archive(std::string_view mesh_id) {

@@ -76,8 +76,8 @@ class Broker {
     // After the presence's groups have changed.
     void remember_groups(const Presence& presence);
     HookOutcome on_hook(std::int64_t pid, const std::string& cwd, Status status);
-    // Membership ended: closes the member's sockets with 4002.
-    void revoke(std::string_view mesh_id, std::string_view member_id);
+    // Membership ended: closes the member's sockets with 4002. Returns how many.
+    std::size_t revoke(const Member& member);
     void archive(std::string_view mesh_id);
     // To every connected peer of the mesh but one.
     void tell_others(const Presence& except, const net::SharedFrame& frame);
@@ -92,6 +92,8 @@ class Broker {
 
   private:
     Task<Result<bool>> ensure_mesh(std::string mesh_id);
+    [[nodiscard]] HelloRefusal refusal_of_stranger(std::string_view mesh_id,
+                                                   const HelloProof& proof) const;
     [[nodiscard]] Presence* to_resume(const Member& member, const HelloProof& proof,
                                       const Introduction& introduction) const;
     void replace_session(const Presence& arriving);

@@ -66,6 +66,13 @@ Result<std::vector<Member>> read_members(Transaction& tx, std::string_view sql,
     return members;
 }
 
+Result<void> note_change(Transaction& tx, const std::string& mesh_id, UnixMillis now) {
+    TRY_VOID(
+        tx.execute("update mesh_mesh set revision = revision + 1, changed_at = $2 where id = $1",
+                   {mesh_id, now}));
+    return ok();
+}
+
 Result<void> insert_member(Transaction& tx, const Member& member) {
     TRY_VOID(
         tx.execute("insert into mesh_member (id, mesh_id, key, display_name, role, "
@@ -73,7 +80,7 @@ Result<void> insert_member(Transaction& tx, const Member& member) {
                    {member.id, member.mesh_id, ByteView(member.key), member.display_name,
                     static_cast<std::int64_t>(member.role), groups_to_text(member.default_groups),
                     member.joined_at}));
-    return ok();
+    return note_change(tx, member.mesh_id, member.joined_at);
 }
 
 Result<std::optional<Member>> member_with_key(Transaction& tx, const std::string& mesh_id,
@@ -89,7 +96,7 @@ Result<std::optional<Member>> member_with_key(Transaction& tx, const std::string
 }
 
 // Somebody who was removed comes back under the former id, so that old envelopes find their sender.
-Result<Member> restore_member(Transaction& tx, Member former, const Member& wanted) {
+Result<Member> take_back(Transaction& tx, Member former, const Member& wanted) {
     TRY_VOID(
         tx.execute("update mesh_member set display_name = $2, role = $3, joined_at = $4, "
                    "revoked_at = null where id = $1",
@@ -99,7 +106,29 @@ Result<Member> restore_member(Transaction& tx, Member former, const Member& want
     former.role = wanted.role;
     former.joined_at = wanted.joined_at;
     former.revoked_at.reset();
+    TRY_VOID(note_change(tx, former.mesh_id, wanted.joined_at));
     return former;
+}
+
+Result<std::optional<MemberChange>> set_revoked(Transaction& tx, const std::string& mesh_id,
+                                                const std::string& member_id, bool revoked,
+                                                UnixMillis now) {
+    const std::optional<UnixMillis> when = revoked ? std::optional(now) : std::nullopt;
+    TRY(const std::int64_t changed,
+        tx.execute("update mesh_member set revoked_at = $3 where mesh_id = $1 and id = $2 "
+                   "and (revoked_at is null) = (cast($4 as bigint) = 1)",
+                   {mesh_id, member_id, when, revoked ? 1 : 0}));
+    TRY(const auto row,
+        tx.query_one("select " MEMBER_COLUMNS " from mesh_member where mesh_id = $1 and id = $2",
+                     {mesh_id, member_id}));
+    if (!row) {
+        return std::nullopt;
+    }
+    if (changed == 1) {
+        TRY_VOID(note_change(tx, mesh_id, now));
+    }
+    TRY(auto member, read_member(*row));
+    return MemberChange{std::move(member), changed == 1};
 }
 
 Result<void> check_mesh(Transaction& tx, const JoinRequest& request) {
@@ -152,7 +181,7 @@ Result<JoinOutcome> join_in(Transaction& tx, const JoinRequest& request) {
                   request.display_name,  request.role,    {},
                   request.now,           std::nullopt};
     if (known) {
-        TRY(auto restored, restore_member(tx, std::move(*known), member));
+        TRY(auto restored, take_back(tx, std::move(*known), member));
         return JoinOutcome{std::move(restored), false};
     }
     TRY_VOID(insert_member(tx, member));
@@ -211,6 +240,7 @@ Task<Result<bool>> MeshStore::archive(std::string mesh_id, UnixMillis now) {
         TRY(const std::int64_t archived,
             tx.execute("update mesh_mesh set archived_at = coalesce(archived_at, $2) where id = $1",
                        {mesh_id, now}));
+        TRY_VOID(note_change(tx, mesh_id, now));
         return archived == 1;
     };
     co_return co_await database_.write(std::move(write));
@@ -225,11 +255,23 @@ Task<Result<std::optional<LoadedMesh>>> MeshStore::load(std::string mesh_id) {
         if (!row) {
             return std::nullopt;
         }
-        TRY(auto members, read_members(tx,
-                                       "select " MEMBER_COLUMNS " from mesh_member "
-                                       "where mesh_id = $1 and revoked_at is null",
-                                       mesh_id));
+        TRY(auto members,
+            read_members(tx, "select " MEMBER_COLUMNS " from mesh_member where mesh_id = $1",
+                         mesh_id));
         return LoadedMesh{read_mesh(*row), std::move(members)};
+    };
+    co_return co_await database_.read(std::move(read));
+}
+
+Task<Result<std::vector<MeshChange>>> MeshStore::changes(UnixMillis since) {
+    auto read = [since](Transaction& tx) -> Result<std::vector<MeshChange>> {
+        std::vector<MeshChange> changes;
+        TRY_VOID(tx.each("select id, revision from mesh_mesh where changed_at >= $1", {since},
+                         [&](const Row& row) -> Result<void> {
+                             changes.push_back({row.text(0), row.integer(1)});
+                             return ok();
+                         }));
+        return changes;
     };
     co_return co_await database_.read(std::move(read));
 }
@@ -254,7 +296,7 @@ Task<Result<Member>> MeshStore::add_member(Member member) {
             return errors::member_exists();
         }
         if (known) {
-            return restore_member(tx, std::move(*known), member);
+            return take_back(tx, std::move(*known), member);
         }
         TRY_VOID(insert_member(tx, member));
         return member;
@@ -262,16 +304,19 @@ Task<Result<Member>> MeshStore::add_member(Member member) {
     co_return co_await database_.write(std::move(write));
 }
 
-Task<Result<bool>> MeshStore::revoke_member(std::string mesh_id, std::string member_id,
-                                            UnixMillis now) {
+Task<Result<std::optional<MemberChange>>> MeshStore::revoke_member(std::string mesh_id,
+                                                                   std::string member_id,
+                                                                   UnixMillis now) {
     auto write = [mesh_id = std::move(mesh_id), member_id = std::move(member_id),
-                  now](Transaction& tx) -> Result<bool> {
-        TRY(const std::int64_t revoked,
-            tx.execute("update mesh_member set revoked_at = $3 "
-                       "where mesh_id = $1 and id = $2 and revoked_at is null",
-                       {mesh_id, member_id, now}));
-        return revoked == 1;
-    };
+                  now](Transaction& tx) { return set_revoked(tx, mesh_id, member_id, true, now); };
+    co_return co_await database_.write(std::move(write));
+}
+
+Task<Result<std::optional<MemberChange>>> MeshStore::restore_member(std::string mesh_id,
+                                                                    std::string member_id,
+                                                                    UnixMillis now) {
+    auto write = [mesh_id = std::move(mesh_id), member_id = std::move(member_id),
+                  now](Transaction& tx) { return set_revoked(tx, mesh_id, member_id, false, now); };
     co_return co_await database_.write(std::move(write));
 }
 
@@ -343,15 +388,22 @@ Task<Result<std::vector<Invite>>> MeshStore::invites(std::string mesh_id) {
     co_return co_await database_.read(std::move(read));
 }
 
-Task<Result<bool>> MeshStore::revoke_invite(std::string mesh_id, std::string invite_id,
-                                            UnixMillis now) {
+Task<Result<std::optional<Invite>>> MeshStore::revoke_invite(std::string mesh_id,
+                                                             std::string invite_id,
+                                                             UnixMillis now) {
     auto write = [mesh_id = std::move(mesh_id), invite_id = std::move(invite_id),
-                  now](Transaction& tx) -> Result<bool> {
-        TRY(const std::int64_t revoked,
+                  now](Transaction& tx) -> Result<std::optional<Invite>> {
+        TRY_VOID(
             tx.execute("update mesh_invite set revoked_at = $3 "
                        "where mesh_id = $1 and id = $2 and revoked_at is null",
                        {mesh_id, invite_id, now}));
-        return revoked == 1;
+        TRY(const auto row, tx.query_one("select " INVITE_COLUMNS
+                                         " from mesh_invite where mesh_id = $1 and id = $2",
+                                         {mesh_id, invite_id}));
+        if (!row) {
+            return std::nullopt;
+        }
+        return read_invite(*row);
     };
     co_return co_await database_.write(std::move(write));
 }

@@ -51,7 +51,18 @@ struct JoinOutcome {
 
 struct LoadedMesh {
     Mesh mesh;
-    std::vector<Member> members;  // revoked ones left out
+    std::vector<Member> members;  // revoked ones included
+};
+
+struct MemberChange {
+    Member member;  // as it is now
+    bool changed = false;
+};
+
+// A mesh whose members or state changed, by this process or another.
+struct MeshChange {
+    std::string mesh_id;
+    std::int64_t revision = 0;  // grows with each change
 };
 
 class MeshStore {
@@ -68,11 +79,19 @@ class MeshStore {
     // Nullopt when unknown or archived.
     Task<Result<std::optional<LoadedMesh>>> load(std::string mesh_id);
 
+    // Meshes changed at or after `since`, by the clocks of those who changed them. The groups that
+    // remember_groups() notes are no change.
+    Task<Result<std::vector<MeshChange>>> changes(UnixMillis since);
+
     // All, revoked ones included, by time of joining.
     Task<Result<std::vector<Member>>> members(std::string mesh_id);
     // For operators; error "member_exists". A revoked member with this key comes back.
     Task<Result<Member>> add_member(Member member);
-    Task<Result<bool>> revoke_member(std::string mesh_id, std::string member_id, UnixMillis now);
+    // Nullopt when no member of the mesh has this id.
+    Task<Result<std::optional<MemberChange>>> revoke_member(std::string mesh_id,
+                                                            std::string member_id, UnixMillis now);
+    Task<Result<std::optional<MemberChange>>> restore_member(std::string mesh_id,
+                                                             std::string member_id, UnixMillis now);
     // The groups a member is reached by while absent.
     Task<Result<void>> remember_groups(std::string member_id, std::vector<Group> groups,
                                        UnixMillis now);
@@ -86,7 +105,9 @@ class MeshStore {
     // False when there is an invite with this token.
     Task<Result<bool>> create_invite(Invite invite, std::string token);
     Task<Result<std::vector<Invite>>> invites(std::string mesh_id);
-    Task<Result<bool>> revoke_invite(std::string mesh_id, std::string invite_id, UnixMillis now);
+    // Yields it as it is now, revoked before or not; nullopt when there is none.
+    Task<Result<std::optional<Invite>>> revoke_invite(std::string mesh_id, std::string invite_id,
+                                                      UnixMillis now);
     // Uses up one use of the invite, unless the key is a member already. Errors in this order:
     // mesh_not_found, invite_owner_mismatch, invite_not_found, invite_mesh_mismatch,
     // invite_revoked, invite_expired, invite_exhausted.

@@ -9,9 +9,19 @@ constexpr char kInitSqlite[] = {
 constexpr char kInitPostgres[] = {
 #embed "migrations/0001_init.postgres.sql"
 };
+constexpr char kRevisionSqlite[] = {
+#embed "migrations/0002_revision.sqlite.sql"
+};
+constexpr char kRevisionPostgres[] = {
+#embed "migrations/0002_revision.postgres.sql"
+};
 
 constexpr storage::Migration kMigrations[] = {
     {1, "init", {kInitSqlite, sizeof kInitSqlite}, {kInitPostgres, sizeof kInitPostgres}},
+    {2,
+     "revision",
+     {kRevisionSqlite, sizeof kRevisionSqlite},
+     {kRevisionPostgres, sizeof kRevisionPostgres}},
 };
 
 }  // namespace

@@ -1,12 +1,14 @@
 #include "broker/module.h"
 
 #include "broker/api/context.h"
+#include "broker/mesh_watch.h"
 #include "runtime/task_group.h"
 
 namespace nave::broker {
 namespace {
 
 constexpr std::chrono::milliseconds kSweep{1'000};
+constexpr std::chrono::milliseconds kMeshWatch{1'000};
 constexpr std::chrono::milliseconds kHealthCheck{1'000};
 constexpr std::chrono::milliseconds kDepth{30'000};
 constexpr std::chrono::milliseconds kTrimPause{100};
@@ -20,6 +22,7 @@ struct BrokerModule::Parts {
     TaskGroup tasks;
     ServiceMetrics metrics;
     Broker broker;
+    MeshWatch mesh_watch;
     Admin admin;
     api::Context context;
     net::Router router;
@@ -31,6 +34,7 @@ struct BrokerModule::Parts {
           metrics(deps.metrics, deps.version, deps.commit),
           broker(deps.loop, deps.config, deps.clock, deps.entropy, deps.workers, deps.database,
                  tasks, deps.logger, metrics),
+          mesh_watch(broker),
           admin(deps.database, deps.clock, deps.entropy, &broker),
           context{
               broker,
@@ -58,6 +62,19 @@ struct BrokerModule::Parts {
             co_await deps.loop.sleep(kSweep);
             broker.sweep();
             metrics.set_connected(broker.registry.connected());
+        }
+    }
+
+    Task<void> watch_meshes() {
+        bool failing = false;
+        for (;;) {
+            co_await deps.loop.sleep(kMeshWatch);
+            const auto looked = co_await mesh_watch.look();
+            if (!looked && !failing) {
+                deps.logger.failure(LogLevel::warn, "cannot look for changed meshes",
+                                    looked.error());
+            }
+            failing = !looked.has_value();
         }
     }
 
@@ -143,6 +160,7 @@ void BrokerModule::start() {
                               {"max_message_bytes", config.message_bytes_max},
                               {"hook_rate_limit_per_min", config.hook_rate_per_minute}});
     parts_->tasks.spawn("sweep", parts_->sweep());
+    parts_->tasks.spawn("mesh watch", parts_->watch_meshes());
     parts_->tasks.spawn("storage watch", parts_->watch_storage());
     parts_->tasks.spawn("queue depth", parts_->count_queue());
     parts_->tasks.spawn("trim", parts_->trim_queue());

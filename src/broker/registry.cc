@@ -31,7 +31,13 @@ void Registry::load_mesh(Mesh mesh, std::vector<Member> members) {
     live.mesh = std::move(mesh);
     live.members.clear();
     live.ids_by_key.clear();
+    live.revoked_keys.clear();
+    membership_changes_ += 1;
     for (Member& member : members) {
+        if (member.revoked_at) {
+            live.revoked_keys.insert(member.key);
+            continue;
+        }
         live.ids_by_key[member.key] = member.id;
         live.members.insert_or_assign(member.id, std::move(member));
     }
@@ -46,23 +52,34 @@ const Mesh* Registry::mesh(std::string_view mesh_id) const {
     return live == nullptr ? nullptr : &live->mesh;
 }
 
+// A presence carries its member's role and name as they are now.
 void Registry::add_member(Member member) {
+    membership_changes_ += 1;
     if (LiveMesh* live = find_mesh(member.mesh_id)) {
         live->ids_by_key[member.key] = member.id;
+        live->revoked_keys.erase(member.key);
+        for (Presence* presence : live->presences) {
+            if (presence->member.id == member.id) {
+                presence->member.role = member.role;
+                presence->member.display_name = member.display_name;
+            }
+        }
         live->members.insert_or_assign(member.id, std::move(member));
     }
 }
 
-void Registry::remove_member(std::string_view mesh_id, std::string_view member_id) {
-    LiveMesh* live = find_mesh(mesh_id);
-    if (live == nullptr) {
-        return;
+void Registry::remove_member(const Member& member) {
+    membership_changes_ += 1;
+    if (LiveMesh* live = find_mesh(member.mesh_id)) {
+        live->ids_by_key.erase(member.key);
+        live->members.erase(member.id);
+        live->revoked_keys.insert(member.key);
     }
-    const auto found = live->members.find(std::string(member_id));
-    if (found != live->members.end()) {
-        live->ids_by_key.erase(found->second.key);
-        live->members.erase(found);
-    }
+}
+
+bool Registry::is_revoked(std::string_view mesh_id, const Key& key) const {
+    const LiveMesh* live = find_mesh(mesh_id);
+    return live != nullptr && live->revoked_keys.contains(key);
 }
 
 void Registry::forget_mesh(std::string_view mesh_id) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace nave::broker {
@@ -22,16 +23,19 @@ struct KeyHash {
 
 class Registry {
   public:
-    // Members are the mesh's full list, revoked ones left out.
+    // Members are the mesh's full list. Of revoked ones only the keys are kept: a hello tells them.
     void load_mesh(Mesh mesh, std::vector<Member> members);
     [[nodiscard]] bool knows_mesh(std::string_view mesh_id) const;
     [[nodiscard]] const Mesh* mesh(std::string_view mesh_id) const;
     void add_member(Member member);
-    void remove_member(std::string_view mesh_id, std::string_view member_id);
+    void remove_member(const Member& member);    // revoked from now on
     void forget_mesh(std::string_view mesh_id);  // it must have no presence
+    // Grows with every load_mesh(), add_member() and remove_member().
+    [[nodiscard]] std::uint64_t membership_changes() const { return membership_changes_; }
 
     [[nodiscard]] const Member* member_by_key(std::string_view mesh_id, const Key& key) const;
     [[nodiscard]] const Member* member_by_id(std::string_view mesh_id, std::string_view id) const;
+    [[nodiscard]] bool is_revoked(std::string_view mesh_id, const Key& key) const;
 
     // Its id, mesh, member and session key do not change; remove() marks it gone.
     Presence& add(PresencePtr presence);
@@ -67,6 +71,7 @@ class Registry {
         Mesh mesh;
         std::unordered_map<std::string, Member> members;  // by id
         std::unordered_map<Key, std::string, KeyHash> ids_by_key;
+        std::unordered_set<Key, KeyHash> revoked_keys;
         std::vector<Presence*> presences;  // in order of connection
         std::unordered_map<Key, std::vector<Presence*>, KeyHash> by_key;
     };
@@ -77,6 +82,7 @@ class Registry {
     std::unordered_map<std::string, PresencePtr> presences_;
     std::unordered_map<std::string, std::vector<Presence*>> by_directory_;
     std::size_t connected_ = 0;
+    std::uint64_t membership_changes_ = 0;
 };
 
 }  // namespace nave::broker

@@ -3,11 +3,10 @@
 // whose token carries the latter.
 #include "base/json_reader.h"
 #include "base/json_writer.h"
+#include "broker/admin_json.h"
 #include "broker/api/context.h"
 #include "broker/errors.h"
-#include "broker/hex_key.h"
 #include "broker/invite.h"
-#include "broker/wire.h"
 #include "crypto/hash.h"
 #include "crypto/token.h"
 
@@ -35,67 +34,6 @@ bool is_admin(const Context& context, const net::Request& request) {
                                 crypto::sha256(as_bytes(request.bearer_token())));
 }
 
-void append_mesh(std::string& out, const Mesh& mesh) {
-    json::ObjectWriter writer(out);
-    writer.plain("id", mesh.id);
-    writer.text("name", mesh.name);
-    writer.plain("slug", mesh.slug);
-    writer.plain("ownerPubkey", hex_key(mesh.owner_key));
-    writer.plain("createdAt", iso8601(mesh.created_at));
-    if (mesh.archived_at) {
-        writer.plain("archivedAt", iso8601(*mesh.archived_at));
-    }
-    writer.close();
-}
-
-void append_member(std::string& out, const Member& member) {
-    json::ObjectWriter writer(out);
-    writer.plain("id", member.id);
-    writer.plain("pubkey", hex_key(member.key));
-    writer.text("displayName", member.display_name);
-    writer.plain("role", role_name(member.role));
-    writer.plain("joinedAt", iso8601(member.joined_at));
-    if (member.revoked_at) {
-        writer.plain("revokedAt", iso8601(*member.revoked_at));
-    }
-    writer.close();
-}
-
-void append_invite(std::string& out, const Invite& invite, const Secret* token,
-                   const Secret* link) {
-    json::ObjectWriter writer(out);
-    writer.plain("id", invite.id);
-    writer.plain("role", role_name(invite.role));
-    writer.integer("maxUses", invite.max_uses);
-    writer.integer("usedCount", invite.used_count);
-    writer.plain("createdAt", iso8601(invite.created_at));
-    writer.plain("expiresAt", iso8601(invite.expires_at));
-    if (invite.revoked_at) {
-        writer.plain("revokedAt", iso8601(*invite.revoked_at));
-    }
-    if (token != nullptr) {
-        writer.plain("token", token->reveal());
-        writer.plain("link", link->reveal());
-    }
-    writer.close();
-}
-
-template <class T, class AppendOne>
-net::Response list_response(std::string_view name, const std::vector<T>& items,
-                            AppendOne&& append_one) {
-    std::string list = "[";
-    for (const T& item : items) {
-        list.append(list.size() > 1 ? "," : "");
-        append_one(list, item);
-    }
-    list.push_back(']');
-    std::string body;
-    json::ObjectWriter writer(body);
-    writer.raw(name, list);
-    writer.close();
-    return net::json_response(200, std::move(body));
-}
-
 Result<json::Object> read_body(const net::Request& request) {
     if (request.body.empty()) {
         return json::Object();
@@ -112,7 +50,7 @@ Task<net::Response> list_meshes(Context& context, const net::Request& /*request*
     if (!meshes) {
         co_return failed(meshes.error());
     }
-    co_return list_response("meshes", *meshes, &append_mesh);
+    co_return net::json_response(200, list_json("meshes", *meshes, &append_mesh));
 }
 
 Task<net::Response> create_mesh(Context& context, const net::Request& request) {
@@ -148,7 +86,7 @@ Task<net::Response> list_members(Context& context, const net::Request& request) 
     if (!members) {
         co_return failed(members.error());
     }
-    co_return list_response("members", *members, &append_member);
+    co_return net::json_response(200, list_json("members", *members, &append_member));
 }
 
 Task<net::Response> revoke_member(Context& context, const net::Request& request) {
@@ -158,6 +96,17 @@ Task<net::Response> revoke_member(Context& context, const net::Request& request)
         co_return failed(done.error());
     }
     co_return net::Response(204, {}, {});
+}
+
+Task<net::Response> restore_member(Context& context, const net::Request& request) {
+    const auto member =
+        co_await context.admin.restore_member(request.param("mesh"), request.param("member"));
+    if (!member) {
+        co_return failed(member.error());
+    }
+    std::string text;
+    append_member(text, *member);
+    co_return net::json_response(200, std::move(text));
 }
 
 // Where a newcomer finds this broker: as configured, else as this request found it.
@@ -205,7 +154,7 @@ Task<net::Response> create_invite(Context& context, const net::Request& request)
         co_return failed(made.error());
     }
     std::string text;
-    append_invite(text, made->invite, &made->token, &made->link);
+    append_made_invite(text, *made);
     co_return net::json_response(201, std::move(text));
 }
 
@@ -214,9 +163,7 @@ Task<net::Response> list_invites(Context& context, const net::Request& request) 
     if (!invites) {
         co_return failed(invites.error());
     }
-    co_return list_response("invites", *invites, [](std::string& out, const Invite& invite) {
-        append_invite(out, invite, nullptr, nullptr);
-    });
+    co_return net::json_response(200, list_json("invites", *invites, &append_invite));
 }
 
 Task<net::Response> revoke_invite(Context& context, const net::Request& request) {
@@ -254,6 +201,7 @@ void add_admin_routes(net::Router& router, Context& context) {
     add(net::Method::post, "/admin/meshes/{mesh}/archive", &archive_mesh);
     add(net::Method::get, "/admin/meshes/{mesh}/members", &list_members);
     add(net::Method::del, "/admin/meshes/{mesh}/members/{member}", &revoke_member);
+    add(net::Method::post, "/admin/meshes/{mesh}/members/{member}/restore", &restore_member);
     add(net::Method::get, "/admin/meshes/{mesh}/invites", &list_invites);
     add(net::Method::post, "/admin/meshes/{mesh}/invites", &create_invite);
     add(net::Method::del, "/admin/meshes/{mesh}/invites/{invite}", &revoke_invite);

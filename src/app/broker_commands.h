@@ -1,0 +1,35 @@
+// `nave broker ...`: meshes, invites and members, as an operator handles them from the command
+// line. Works on the database, beside a running server or without one; a running server notices
+// within about a second.
+#pragma once
+
+#include "runtime/settings.h"
+
+#include <cstdint>
+#include <string>
+
+namespace nave::app {
+
+// What the arguments of these commands were; each command reads its own.
+struct BrokerOptions {
+    std::string mesh;  // name of a new one, else id or slug
+    std::string id;    // of a member or invite
+    std::string role = "member";
+    std::int64_t uses = 1;
+    std::int64_t hours = 168;
+    std::string url;  // empty: BROKER_PUBLIC_URL, else this machine's port
+    bool as_json = false;
+};
+
+[[nodiscard]] int mesh_create_command(const Settings& settings, const BrokerOptions& options);
+[[nodiscard]] int mesh_list_command(const Settings& settings, const BrokerOptions& options);
+[[nodiscard]] int mesh_archive_command(const Settings& settings, const BrokerOptions& options);
+// The token and its link go to stdout, and nowhere else.
+[[nodiscard]] int invite_create_command(const Settings& settings, const BrokerOptions& options);
+[[nodiscard]] int invite_list_command(const Settings& settings, const BrokerOptions& options);
+[[nodiscard]] int invite_revoke_command(const Settings& settings, const BrokerOptions& options);
+[[nodiscard]] int member_list_command(const Settings& settings, const BrokerOptions& options);
+[[nodiscard]] int member_revoke_command(const Settings& settings, const BrokerOptions& options);
+[[nodiscard]] int member_restore_command(const Settings& settings, const BrokerOptions& options);
+
+}  // namespace nave::app

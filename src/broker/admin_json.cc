@@ -1,0 +1,65 @@
+#include "broker/admin_json.h"
+
+#include "broker/hex_key.h"
+#include "broker/invite.h"
+#include "broker/wire.h"
+
+namespace nave::broker {
+
+void append_mesh(std::string& out, const Mesh& mesh) {
+    json::ObjectWriter writer(out);
+    writer.plain("id", mesh.id);
+    writer.text("name", mesh.name);
+    writer.plain("slug", mesh.slug);
+    writer.plain("ownerPubkey", hex_key(mesh.owner_key));
+    writer.plain("createdAt", iso8601(mesh.created_at));
+    if (mesh.archived_at) {
+        writer.plain("archivedAt", iso8601(*mesh.archived_at));
+    }
+    writer.close();
+}
+
+void append_member(std::string& out, const Member& member) {
+    json::ObjectWriter writer(out);
+    writer.plain("id", member.id);
+    writer.plain("pubkey", hex_key(member.key));
+    writer.text("displayName", member.display_name);
+    writer.plain("role", role_name(member.role));
+    writer.plain("joinedAt", iso8601(member.joined_at));
+    if (member.revoked_at) {
+        writer.plain("revokedAt", iso8601(*member.revoked_at));
+    }
+    writer.close();
+}
+
+namespace {
+
+void write_invite(json::ObjectWriter& writer, const Invite& invite) {
+    writer.plain("id", invite.id);
+    writer.plain("role", role_name(invite.role));
+    writer.integer("maxUses", invite.max_uses);
+    writer.integer("usedCount", invite.used_count);
+    writer.plain("createdAt", iso8601(invite.created_at));
+    writer.plain("expiresAt", iso8601(invite.expires_at));
+    if (invite.revoked_at) {
+        writer.plain("revokedAt", iso8601(*invite.revoked_at));
+    }
+}
+
+}  // namespace
+
+void append_invite(std::string& out, const Invite& invite) {
+    json::ObjectWriter writer(out);
+    write_invite(writer, invite);
+    writer.close();
+}
+
+void append_made_invite(std::string& out, const MadeInvite& made) {
+    json::ObjectWriter writer(out);
+    write_invite(writer, made.invite);
+    writer.plain("token", made.token.reveal());
+    writer.plain("link", made.link.reveal());
+    writer.close();
+}
+
+}  // namespace nave::broker

@@ -32,9 +32,9 @@ Delivery::Delivery(Loop& loop, const Clock& clock, Registry& registry, QueueStor
 
 // ---- accepting ----
 
-bool Delivery::allows(const Presence& presence, Priority priority) const {
+bool Delivery::allows(const Presence& presence, Priority priority, UnixMillis now) const {
     return priority == Priority::now ||
-           deliverable(at_delivery(presence.status, clock_.now(), limits_.status).status, priority);
+           deliverable(at_delivery(presence.status, now, limits_.status).status, priority);
 }
 
 bool Delivery::has_room(const Presence& presence) const {
@@ -42,9 +42,9 @@ bool Delivery::has_room(const Presence& presence) const {
            presence.socket->buffered() < limits_.buffered_max;
 }
 
-bool Delivery::may_push(Presence& presence, Priority priority) const {
+bool Delivery::may_push(Presence& presence, Priority priority, UnixMillis now) const {
     return presence.connected() && presence.position(priority).caught_up && has_room(presence) &&
-           allows(presence, priority);
+           allows(presence, priority, now);
 }
 
 void Delivery::put_behind(Presence& peer, Waiting& waiting) {
@@ -56,14 +56,15 @@ void Delivery::put_behind(Presence& peer, Waiting& waiting) {
 // To one key: of the peers that have it, the one that can take it at once, else it waits for
 // whichever comes first.
 void Delivery::address_direct(const Key& key, Waiting& waiting) {
+    const UnixMillis now = clock_.now();
     waiting.append.recipient = key;
     waiting.direct_to = key;
     const std::vector<Presence*> peers = registry_.with_key(waiting.append.envelope.mesh_id, key);
     const auto ready = std::ranges::find_if(
-        peers, [&](Presence* peer) { return may_push(*peer, waiting.priority); });
+        peers, [&](Presence* peer) { return may_push(*peer, waiting.priority, now); });
     if (ready != peers.end()) {
         waiting.append.claimed_by = (*ready)->id;
-        waiting.append.claimed_until = clock_.now() + limits_.claim.count();
+        waiting.append.claimed_until = now + limits_.claim.count();
         waiting.ready.push_back({*ready, (*ready)->connection});
         return;
     }
@@ -73,12 +74,13 @@ void Delivery::address_direct(const Key& key, Waiting& waiting) {
 }
 
 void Delivery::address_many(const Sender& sender, const Target& target, Waiting& waiting) {
+    const UnixMillis now = clock_.now();
     const std::vector<Presence*> peers =
         registry_.peers_of(sender.mesh_id, sender.presence, target);
     waiting.ready.reserve(peers.size());
     waiting.append.live.reserve(peers.size());
     for (Presence* peer : peers) {
-        if (may_push(*peer, waiting.priority)) {
+        if (may_push(*peer, waiting.priority, now)) {
             waiting.append.live.push_back(peer->key());
             waiting.ready.push_back({peer, peer->connection});
             continue;

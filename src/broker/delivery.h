@@ -81,6 +81,9 @@ class Delivery {
     // Takes nothing more, and waits for what is under way to be stored and settled, at most until
     // the deadline. What is not remains for the next process.
     Task<void> stop(std::chrono::milliseconds deadline);
+    // Now and then: direct envelopes whose claim has ended without any answer, as after a failure
+    // of the database, are read again.
+    Task<void> release_overdue();
     // Once a second: pushes again what peers that acknowledge have not acknowledged in time.
     void sweep();
 
@@ -119,9 +122,9 @@ class Delivery {
     void address_direct(const Key& key, Waiting& waiting);
     void address_many(const Sender& sender, const Target& target, Waiting& waiting);
     void put_behind(Presence& peer, Waiting& waiting);
-    [[nodiscard]] bool allows(const Presence& presence, Priority priority) const;
+    [[nodiscard]] bool allows(const Presence& presence, Priority priority, UnixMillis now) const;
     [[nodiscard]] bool has_room(const Presence& presence) const;
-    [[nodiscard]] bool may_push(Presence& presence, Priority priority) const;
+    [[nodiscard]] bool may_push(Presence& presence, Priority priority, UnixMillis now) const;
     [[nodiscard]] static Outgoing outgoing(const Envelope& envelope);
     Task<void> run_lane();
     Task<void> store_batch(std::vector<Waiting> batch);

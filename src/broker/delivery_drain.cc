@@ -43,8 +43,8 @@ ClaimRequest Delivery::claim_request(const Presence& presence) const {
         request.recipients.push_back(*presence.session_key);
     }
     request.presence_id = presence.id;
-    request.only_urgent = !allows(presence, Priority::next);
     request.now = clock_.now();
+    request.only_urgent = !allows(presence, Priority::next, request.now);
     request.until = request.now + limits_.claim.count();
     request.envelopes_max = limits_.drain_batch;
     return request;
@@ -105,6 +105,19 @@ Task<void> Delivery::drain(PresencePtr kept) {
         }
         presence.draining = false;
         co_return;
+    }
+}
+
+Task<void> Delivery::release_overdue() {
+    const auto released = co_await store_.release_overdue(clock_.now());
+    if (!released) {
+        logger_.failure(LogLevel::warn, "cannot end overdue claims", released.error());
+        co_return;
+    }
+    for (const Backlog& one : *released) {
+        for (Presence* peer : registry_.with_key(one.mesh_id, one.key)) {
+            wake(*peer);
+        }
     }
 }
 

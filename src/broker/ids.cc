@@ -18,11 +18,10 @@ bool is_base62(char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-}  // namespace
+constexpr std::size_t kTimeSize = 8;
 
-std::string new_id(Entropy& entropy) {
-    std::string id;
-    id.reserve(kIdSize);
+// Up to the size of an id.
+void append_random(std::string& id, Entropy& entropy) {
     // One byte in 32 is refused, so that 40 nearly always suffice.
     std::array<std::uint8_t, 40> random{};
     while (id.size() < kIdSize) {
@@ -33,6 +32,28 @@ std::string new_id(Entropy& entropy) {
             }
         }
     }
+}
+
+}  // namespace
+
+std::string new_id(Entropy& entropy) {
+    std::string id;
+    id.reserve(kIdSize);
+    append_random(id, entropy);
+    return id;
+}
+
+std::string new_id(Entropy& entropy, UnixMillis now) {
+    // Characters in the order of their bytes, in which indexes sort.
+    static constexpr std::string_view kSorted =
+        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    std::string id(kTimeSize, kSorted.front());
+    auto rest = static_cast<std::uint64_t>(now);
+    for (std::size_t i = kTimeSize; i-- > 0; rest /= kSorted.size()) {
+        id[i] = kSorted[rest % kSorted.size()];
+    }
+    id.reserve(kIdSize);
+    append_random(id, entropy);
     return id;
 }
 

@@ -29,6 +29,21 @@ class ScriptedEntropy final : public Entropy {
     int fills_ = 0;
 };
 
+TEST(Ids, OnesWithTheTimeSortByIt) {
+    SystemEntropy entropy;
+    std::string former = new_id(entropy, 0);
+    EXPECT_EQ(former.substr(0, 8), "00000000");
+    for (const UnixMillis time :
+         {UnixMillis{1}, UnixMillis{61}, UnixMillis{62}, UnixMillis{1'795'000'000'000},
+          UnixMillis{1'795'000'000'001}, UnixMillis{100'000'000'000'000}}) {
+        const std::string id = new_id(entropy, time);
+        EXPECT_TRUE(is_id(id));
+        EXPECT_LT(former, id);
+        former = id;
+    }
+    EXPECT_NE(new_id(entropy, 5), new_id(entropy, 5));
+}
+
 TEST(Ids, AreThirtyTwoCharactersOfBase62AndNeverTheSame) {
     SystemEntropy entropy;
     std::set<std::string> seen;

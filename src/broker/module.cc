@@ -10,6 +10,7 @@ namespace {
 constexpr std::chrono::milliseconds kSweep{1'000};
 constexpr std::chrono::milliseconds kMeshWatch{1'000};
 constexpr std::chrono::milliseconds kHealthCheck{1'000};
+constexpr std::chrono::milliseconds kOverdueClaims{10'000};
 constexpr std::chrono::milliseconds kDepth{30'000};
 constexpr std::chrono::milliseconds kTrimPause{100};
 constexpr std::chrono::milliseconds kTrimRound{60'000};
@@ -114,6 +115,13 @@ struct BrokerModule::Parts {
         }
     }
 
+    Task<void> end_overdue_claims() {
+        for (;;) {
+            co_await deps.loop.sleep(kOverdueClaims);
+            co_await broker.delivery.release_overdue();
+        }
+    }
+
     // Walks over the whole queue again and again, a batch at a time.
     Task<void> trim_queue() {
         Sequence after = 0;
@@ -163,6 +171,7 @@ void BrokerModule::start() {
     parts_->tasks.spawn("mesh watch", parts_->watch_meshes());
     parts_->tasks.spawn("storage watch", parts_->watch_storage());
     parts_->tasks.spawn("queue depth", parts_->count_queue());
+    parts_->tasks.spawn("overdue claims", parts_->end_overdue_claims());
     parts_->tasks.spawn("trim", parts_->trim_queue());
 }
 

@@ -136,9 +136,8 @@ Result<void> collect_direct(Transaction& tx, const ClaimRequest& request, const 
         return std::string("select " ENVELOPE_COLUMNS
                            " from mesh_message m join mesh_member s on s.id = m.sender_member_id "
                            "where m.mesh_id = $1 and m.recipient = $2 and m.urgent = $3 "
-                           "and m.delivered_at is null and m.expires_at > $4 "
-                           "and (m.claimed_until is null or m.claimed_until <= $4) "
-                           "order by m.seq limit $5") +
+                           "and m.delivered_at is null and m.claimed_by is null "
+                           "and m.expires_at > $4 order by m.seq limit $5") +
                (dialect == storage::Dialect::postgres ? " for update of m skip locked" : "");
     };
     static const std::string sqlite = make(storage::Dialect::sqlite);
@@ -373,15 +372,19 @@ Task<Result<std::optional<EnvelopeStatus>>> QueueStore::status(std::string mesh_
 
 Task<Result<std::int64_t>> QueueStore::depth(UnixMillis now) {
     auto read = [now](Transaction& tx) -> Result<std::int64_t> {
-        TRY(const auto direct,
+        TRY(const auto waiting,
             tx.query_one("select count(*) from mesh_message where recipient is not null "
+                         "and delivered_at is null and claimed_by is null and expires_at > $1",
+                         {now}));
+        TRY(const auto claimed,
+            tx.query_one("select count(*) from mesh_message where claimed_by is not null "
                          "and delivered_at is null and expires_at > $1",
                          {now}));
         TRY(const auto stored,
             tx.query_one("select count(*) from mesh_delivery d join mesh_message m "
                          "on m.seq = d.seq where m.expires_at > $1",
                          {now}));
-        return direct->integer(0) + stored->integer(0);
+        return waiting->integer(0) + claimed->integer(0) + stored->integer(0);
     };
     co_return co_await database_.read(std::move(read));
 }
@@ -400,6 +403,22 @@ Task<Result<std::vector<Backlog>>> QueueStore::backlogs(std::int64_t limit) {
         return found;
     };
     co_return co_await database_.read(std::move(read));
+}
+
+Task<Result<std::vector<Backlog>>> QueueStore::release_overdue(UnixMillis now) {
+    auto write = [now](Transaction& tx) -> Result<std::vector<Backlog>> {
+        std::vector<Backlog> released;
+        TRY_VOID(
+            tx.each("update mesh_message set claimed_by = null, claimed_until = null "
+                    "where claimed_by is not null and delivered_at is null "
+                    "and claimed_until <= $1 returning mesh_id, recipient",
+                    {now}, [&](const Row& row) -> Result<void> {
+                        released.push_back({row.text(0), key_of(row.bytes(1))});
+                        return ok();
+                    }));
+        return released;
+    };
+    co_return co_await database_.write(std::move(write));
 }
 
 Task<Result<std::int64_t>> QueueStore::requeue_unsettled() {

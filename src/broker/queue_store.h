@@ -5,8 +5,9 @@
 // row for each key that was not there. Both are queued for a key until settled or expired.
 //
 // A claim keeps an envelope from being handed out twice while it is on its way: it names the
-// presence and ends by itself at `until`. Envelopes are claimed when they are read from the queue,
-// or already by append() when the presence they will be pushed to is known.
+// presence and ends at `until` (for direct envelopes by release_overdue()). Envelopes are claimed
+// when they are read from the queue, or already by append() when the presence they will be pushed
+// to is known.
 #pragma once
 
 #include "base/result.h"
@@ -130,6 +131,8 @@ class QueueStore {
     // They have not, and their presence is gone: whoever comes next may claim them at once. A live
     // part becomes a stored one.
     Task<Result<void>> give_back(std::vector<Part> parts);
+    // Direct envelopes whose claim has ended are free again. Returns their keys, one for each.
+    Task<Result<std::vector<Backlog>>> release_overdue(UnixMillis now);
     // Delivery rows of a session for its member as well, or instead.
     Task<Result<void>> share(Sharing sharing);
 

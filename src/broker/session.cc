@@ -242,13 +242,13 @@ void Session::send_envelope(const ClientRequest& request) {
         return;
     }
     Envelope& envelope = send->envelope;
-    envelope.id = new_id(broker_.entropy);
+    envelope.created_at = broker_.clock.now();
+    envelope.id = new_id(broker_.entropy, envelope.created_at);
     envelope.mesh_id = sender.mesh_id;
     envelope.sender_member_id = sender.member.id;
     envelope.sender_member_key = sender.member.key;
     envelope.sender_key = sender.key();
     envelope.sender_name = sender.profile.display_name;
-    envelope.created_at = broker_.clock.now();
     envelope.expires_at = envelope.created_at + broker_.config.message_ttl.count();
     auto taken = broker_.delivery.send(
         {sender.mesh_id, sender.member.key, &sender}, send->target, std::move(envelope),

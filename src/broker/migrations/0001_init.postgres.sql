@@ -71,8 +71,11 @@ create table mesh_message (
     delivered_at bigint,
     live_recipients bytea
 );
+-- Claimed envelopes are not in it: one that is pushed as soon as it is stored never was.
 create index mesh_message_queue on mesh_message (mesh_id, recipient, urgent, seq)
-    where recipient is not null and delivered_at is null;
+    where recipient is not null and delivered_at is null and claimed_by is null;
+create index mesh_message_claimed on mesh_message (seq)
+    where claimed_by is not null and delivered_at is null;
 create unique index mesh_message_by_client_id on mesh_message (sender_member_id, client_message_id)
     where client_message_id is not null;
 create index mesh_message_live on mesh_message (seq) where live_recipients is not null;

@@ -84,7 +84,7 @@ struct ProcessMetrics::State {
     Gauge connections, accepted, refused_full, refused_client, body_bytes, refused_bodies,
         timeouts_head, timeouts_body, timeouts_write, malformed, resident, cpu;
     Gauge bus_connected, bus_subscriptions, bus_queued, bus_published, bus_gaps, bus_refused_full,
-        bus_refused_large, bus_refused_topic;
+        bus_refused_large, bus_refused_topic, bus_malformed;
     std::vector<Store> stores;
     std::vector<Gauge> websockets;  // of kWebSocketSeries, in its order
 
@@ -130,6 +130,7 @@ struct ProcessMetrics::State {
         bus_refused_full.set(static_cast<double>(now.refused_full));
         bus_refused_large.set(static_cast<double>(now.refused_too_large));
         bus_refused_topic.set(static_cast<double>(now.refused_topic));
+        bus_malformed.set(static_cast<double>(now.malformed));
     }
 
     void declare_websockets(Metrics& metrics) {
@@ -153,6 +154,7 @@ struct ProcessMetrics::State {
         bus_refused_full = metrics.gauge(refused, help, {{"reason", "full"}});
         bus_refused_large = metrics.gauge(refused, help, {{"reason", "too_large"}});
         bus_refused_topic = metrics.gauge(refused, help, {{"reason", "topic"}});
+        bus_malformed = metrics.gauge(refused, help, {{"reason", "malformed"}});
     }
 };
 

@@ -1,6 +1,8 @@
 #include "app/process_settings.h"
 
 #include "app/services.h"
+#include "bus/redis/redis_address.h"
+#include "bus/redis/redis_bus.h"
 
 #include <unistd.h>
 
@@ -20,6 +22,18 @@ constexpr Setting kSettings[] = {
                     "Unset: SQLite files in the data directory.",
      .choices = "postgres,postgresql",
      .secret = true},
+    {.name = "REDIS_URL",
+     .type = SettingType::text,
+     .description = "redis://user:password@host:port/number: several processes on one PostgreSQL "
+                    "hear each other through this server. Unset: one process.",
+     .secret = true,
+     .validate = &bus::redis_url_problem},
+    {.name = "NAVE_BUS_PREFIX",
+     .type = SettingType::text,
+     .default_text = "nave:",
+     .description = "What the names of all channels in Redis begin with; the same for all nodes of "
+                    "one deployment, another for every other that uses the same server.",
+     .validate = &bus::prefix_problem},
     {.name = "NAVE_LISTEN",
      .description = "Address to listen on, HOST:PORT; port 0 picks a free one. Default: all "
                     "addresses, the service's home port alone or 8080 together."},

@@ -7,8 +7,10 @@
 #include "app/process_settings.h"
 #include "app/stores.h"
 #include "app/version.h"
+#include "base/check.h"
 #include "base/entropy.h"
 #include "bus/local/local_bus.h"
+#include "bus/redis/redis_bus.h"
 #include "net/server.h"
 #include "runtime/task_group.h"
 
@@ -30,6 +32,8 @@ namespace {
 
 constexpr std::uint16_t kTogetherPort = 8080;
 constexpr std::size_t kWorkQueueMax = 20'000;
+// A start does not wait longer for Redis: without it services work, more slowly between nodes.
+constexpr std::chrono::milliseconds kRedisPatience{3'000};
 
 // Why start-up ended, and the exit status for it.
 struct StartFailure {
@@ -46,10 +50,10 @@ class ServerProcess {
           logger_("nave", process_level(options, settings), log_format(settings), stderr_sink()),
           workers_(loop_, static_cast<std::size_t>(settings.integer("NAVE_WORKERS")),
                    kWorkQueueMax),
-          bus_(loop_),
+          bus_(make_bus()),
           signals_(loop_.context(), SIGTERM, SIGINT),
           around_{loop_,    clock_, entropy_, health_,   metrics_,
-                  workers_, bus_,   logger_,  settings_, commit_of(settings)} {}
+                  workers_, *bus_,  logger_,  settings_, commit_of(settings)} {}
 
     int run() {
         health_.step("start-server");
@@ -86,6 +90,21 @@ class ServerProcess {
 
     [[nodiscard]] std::string prefix_of(std::size_t service) const {
         return options_.alone ? "" : fmt::format("/{}", options_.services[service]->name);
+    }
+
+    std::unique_ptr<bus::Bus> make_bus() {
+        if (!settings_.has_value("REDIS_URL")) {
+            return std::make_unique<bus::LocalBus>(loop_);
+        }
+        auto address = bus::RedisAddress::parse(settings_.secret("REDIS_URL"));
+        CHECK(address.has_value(), "load_settings() validated it");
+        bus::RedisOptions options;
+        options.prefix = settings_.text("NAVE_BUS_PREFIX");
+        auto made =
+            std::make_unique<bus::RedisBus>(loop_, clock_, entropy_, health_, logger_.child("bus"),
+                                            std::move(*address), std::move(options));
+        redis_ = made.get();
+        return made;
     }
 
     static LogLevel process_level(const ServeOptions& options, const Settings& settings) {
@@ -169,6 +188,10 @@ class ServerProcess {
                 co_return StartFailure{kExitMigrations, std::move(migrated).error()};
             }
         }
+        if (redis_ != nullptr) {
+            health_.step("connect-redis");
+            co_await redis_->start(kRedisPatience);
+        }
         health_.step("init-subsystems");
         for (const ServiceEntry* service : options_.services) {
             auto made = co_await service->make(around_, stores_->of(*service));
@@ -177,7 +200,7 @@ class ServerProcess {
             }
             running_.push_back(std::move(*made));
         }
-        process_metrics_.emplace(metrics_, *server_, bus_, stores_->all());
+        process_metrics_.emplace(metrics_, *server_, *bus_, stores_->all());
         for (std::size_t i = 0; i < running_.size(); ++i) {
             running_[i].module->start();
             server_->mount(prefix_of(i), *running_[i].router);
@@ -260,6 +283,9 @@ class ServerProcess {
         }
         process_metrics_.reset();
         running_.clear();
+        if (redis_ != nullptr) {
+            co_await redis_->stop(left());
+        }
         if (stores_) {
             stores_->close();
         }
@@ -278,7 +304,8 @@ class ServerProcess {
     Logger logger_;
     Metrics metrics_;
     WorkerPool workers_;
-    bus::LocalBus bus_;
+    bus::RedisBus* redis_ = nullptr;  // the bus, when it is one; make_bus() sets it
+    std::unique_ptr<bus::Bus> bus_;
     boost::asio::signal_set signals_;
     Surroundings around_;
     std::unique_ptr<net::HttpServer> server_;

@@ -3,12 +3,13 @@
 // The bus only wakes and routes. What must not be lost is in the database; a message says at most
 // "look there" or carries something that is worthless a moment later. So publishing awaits nothing,
 // nothing is stored, and a subscriber that may have missed messages is told so (`on_gap`) and reads
-// the database instead. Two forms: local/ within this process; Redis pub/sub later, where losing
-// the server turns state() to degraded, services poll until it is back, and then see a gap.
+// the database instead. Two forms: local/ within this process; redis/ between processes, where
+// losing the server turns state() to degraded, services poll until it is back, and then see a gap.
 //
 // Promises of every form:
 // - A handler runs on the loop, in a later turn than the publish, never inside a call to the bus.
-// - Publishers hear themselves. One topic's messages arrive in the order they were published.
+// - Publishers hear themselves. One publisher's messages of a topic arrive in the order they were
+//   published.
 // - A subscriber gets what is published after subscribe() has returned, or a gap; possibly also
 //   what was published just before.
 // - Once its Subscription has ended, a handler is not called again; a running one finishes, and is
@@ -43,6 +44,7 @@ struct BusStats {
     std::uint64_t refused_full = 0;       // the queue was full
     std::uint64_t refused_too_large = 0;  // payload over the limit
     std::uint64_t refused_topic = 0;      // not a topic
+    std::uint64_t malformed = 0;          // from outside, and none of ours
     std::uint64_t gaps = 0;               // times subscribers were told to look for themselves
 };
 

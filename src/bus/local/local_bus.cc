@@ -3,6 +3,7 @@
 #include "base/check.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,8 @@ struct LocalBus::State : std::enable_shared_from_this<LocalBus::State> {
     std::size_t queued_bytes = 0;
     bool is_scheduled = false;
     bool is_delivering = false;
-    bool has_gap = false;  // a message was refused: all subscribers are told after the queue
+    bool has_gap = false;                     // all subscribers are told after the queue
+    std::set<std::string, std::less<>> gaps;  // likewise those of these topics
     bool is_closed = false;
 
     void schedule() {
@@ -61,7 +63,8 @@ struct LocalBus::State : std::enable_shared_from_this<LocalBus::State> {
         std::vector<Message> batch;
         batch.swap(queue);
         queued_bytes = 0;
-        const bool tells_gap = std::exchange(has_gap, false);
+        const bool tells_all = std::exchange(has_gap, false);
+        const auto tells = std::exchange(gaps, {});
         is_delivering = true;
         for (const Message& message : batch) {
             if (const auto found = topics.find(message.topic); found != topics.end()) {
@@ -71,14 +74,16 @@ struct LocalBus::State : std::enable_shared_from_this<LocalBus::State> {
                 });
             }
         }
-        if (tells_gap) {
+        if (tells_all || !tells.empty()) {
             ++stats.gaps;
             for (auto& [name, topic] : topics) {
-                visit(topic, [](Subscriber& subscriber) {
-                    if (subscriber.on_gap) {
-                        subscriber.on_gap();
-                    }
-                });
+                if (tells_all || tells.contains(name)) {
+                    visit(topic, [](Subscriber& subscriber) {
+                        if (subscriber.on_gap) {
+                            subscriber.on_gap();
+                        }
+                    });
+                }
             }
         }
         is_delivering = false;
@@ -189,6 +194,18 @@ Result<Subscription> LocalBus::subscribe(std::string_view topic, MessageHandler 
             state->end(at, *subscriber);
         }
     });
+}
+
+void LocalBus::tell_gap(std::string_view topic) {
+    if (state_->topics.contains(topic)) {
+        state_->gaps.emplace(topic);
+        state_->schedule();
+    }
+}
+
+void LocalBus::tell_gap() {
+    state_->has_gap = true;
+    state_->schedule();
 }
 
 BusStats LocalBus::stats() const {

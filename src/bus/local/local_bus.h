@@ -20,6 +20,9 @@ class LocalBus final : public Bus {
     bool publish(std::string_view topic, std::string_view payload) override;
     [[nodiscard]] Result<Subscription> subscribe(std::string_view topic, MessageHandler on_message,
                                                  GapHandler on_gap = nullptr) override;
+    // In a later turn, the subscribers of one topic or of all are told that they missed something.
+    void tell_gap(std::string_view topic);
+    void tell_gap();
     [[nodiscard]] BusState state() const override { return BusState::connected; }
     [[nodiscard]] BusStats stats() const override;
 

@@ -1,7 +1,7 @@
 #include "storage/postgres/database.h"
 
+#include "runtime/backoff.h"
 #include "storage/errors.h"
-#include "storage/postgres/backoff.h"
 #include "storage/postgres/errors.h"
 #include "storage/postgres/transaction.h"
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <random>
 
-namespace nave::storage::postgres {
+namespace nave {
 
 class Backoff {
   public:
@@ -28,4 +28,4 @@ class Backoff {
     std::chrono::milliseconds current_ = kMin;
 };
 
-}  // namespace nave::storage::postgres
+}  // namespace nave

@@ -5,7 +5,6 @@
 #include "app/version.h"
 #include "broker/api/context.h"
 #include "broker/config.h"
-#include "broker/mesh_store.h"
 #include "broker/migrations.h"
 #include "broker/module.h"
 #include "prekeys/config.h"
@@ -122,7 +121,7 @@ const ServiceEntry kServices[] = {
      .render_error = &broker::api::render_error,
      .make = &make_broker,
      .examine = nullptr,
-     .after_restore = &broker::MeshStore::after_restore},
+     .after_restore = &broker::after_restore},
 };
 
 }  // namespace

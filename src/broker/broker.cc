@@ -26,6 +26,7 @@ Broker::Broker(Loop& loop, const Config& config_in, const Clock& clock_in, Entro
       metrics(metrics_in),
       meshes(database),
       states(database),
+      memories(database),
       queue(database, config_in.queue),
       delivery(loop, clock_in, registry, queue, tasks_in, logger_in, metrics_in,
                config_in.delivery),

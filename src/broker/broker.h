@@ -7,6 +7,7 @@
 #include "broker/config.h"
 #include "broker/delivery.h"
 #include "broker/handshake.h"
+#include "broker/memory_store.h"
 #include "broker/mesh_store.h"
 #include "broker/metrics.h"
 #include "broker/queue_store.h"
@@ -57,6 +58,7 @@ class Broker {
     ServiceMetrics& metrics;
     MeshStore meshes;
     StateStore states;
+    MemoryStore memories;
     QueueStore queue;
     Registry registry;
     Delivery delivery;

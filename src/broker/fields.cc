@@ -9,6 +9,9 @@
 namespace nave::broker {
 namespace {
 
+constexpr std::size_t kTagsMax = 32;
+constexpr std::size_t kTagBytes = 64;
+
 Result<std::string> bounded_text(const json::Value& value, std::string_view name,
                                  std::size_t bytes_max) {
     if (!value.is_string()) {
@@ -93,6 +96,21 @@ Result<std::vector<std::string>> texts_field(const json::Object& fields, std::st
         texts.push_back(std::move(text));
     }
     return texts;
+}
+
+std::string texts_json(const std::vector<std::string>& texts) {
+    std::string list = "[";
+    for (const std::string& text : texts) {
+        list.append(list.size() > 1 ? "," : "");
+        json::append_quoted(list, text);
+    }
+    list.push_back(']');
+    return list;
+}
+
+Result<std::string> tags_field(const json::Object& fields) {
+    TRY(const auto tags, texts_field(fields, "tags", kTagsMax, kTagBytes));
+    return texts_json(tags);
 }
 
 }  // namespace nave::broker

@@ -33,6 +33,9 @@ namespace nave::broker {
                                                            std::string_view name,
                                                            std::size_t count_max,
                                                            std::size_t bytes_max);
+[[nodiscard]] std::string texts_json(const std::vector<std::string>& texts);
+// `tags`: 32 of 64 bytes each at most; JSON text of the array.
+[[nodiscard]] Result<std::string> tags_field(const json::Object& fields);
 
 [[nodiscard]] std::unexpected<Error> bad_field(std::string_view name, std::string_view what);
 

@@ -53,6 +53,10 @@ TEST(Fields, ListsAreBoundedInBothWays) {
     EXPECT_EQ(message(texts_field(object, "b", 2, 2)), "b must be an array of strings");
     EXPECT_EQ(message(texts_field(object, "c", 2, 2)), "c must be a string");
     EXPECT_TRUE(texts_field(object, "d", 2, 2).value().empty());
+    EXPECT_EQ(texts_json({}), "[]");
+    EXPECT_EQ(texts_json({"a", "\"b\n"}), R"(["a","\"b\n"])");
+    EXPECT_EQ(tags_field(fields(R"({"tags":["a","b"]})")).value(), R"(["a","b"])");
+    EXPECT_EQ(tags_field(fields("{}")).value(), "[]");
 }
 
 }  // namespace

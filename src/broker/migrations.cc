@@ -1,5 +1,8 @@
 #include "broker/migrations.h"
 
+#include "broker/memory_search.h"
+#include "broker/mesh_store.h"
+
 namespace nave::broker {
 namespace {
 
@@ -16,18 +19,31 @@ constexpr char kRevisionPostgres[] = {
 #embed "migrations/0002_revision.postgres.sql"
 };
 
+constexpr char kMemorySqlite[] = {
+#embed "migrations/0003_memory.sqlite.sql"
+};
+constexpr char kMemoryPostgres[] = {
+#embed "migrations/0003_memory.postgres.sql"
+};
+
 constexpr storage::Migration kMigrations[] = {
     {1, "init", {kInitSqlite, sizeof kInitSqlite}, {kInitPostgres, sizeof kInitPostgres}},
     {2,
      "revision",
      {kRevisionSqlite, sizeof kRevisionSqlite},
      {kRevisionPostgres, sizeof kRevisionPostgres}},
+    {3, "memory", {kMemorySqlite, sizeof kMemorySqlite}, {kMemoryPostgres, sizeof kMemoryPostgres}},
 };
 
 }  // namespace
 
 storage::MigrationSet migrations() {
     return {"broker", kMigrations};
+}
+
+Result<void> after_restore(storage::Transaction& tx, UnixMillis now) {
+    TRY_VOID(MeshStore::after_restore(tx, now));
+    return rebuild_words(tx);
 }
 
 }  // namespace nave::broker

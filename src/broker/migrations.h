@@ -11,9 +11,18 @@ namespace nave::broker {
 [[nodiscard]] storage::MigrationSet migrations();
 
 // Every table, in an order that a restore can fill.
-inline constexpr std::array<std::string_view, 7> kTables{
-    "mesh_mesh",    "mesh_member",   "mesh_session_key", "mesh_invite",
-    "mesh_message", "mesh_delivery", "mesh_state",
-};
+inline constexpr auto kTables = std::to_array<std::string_view>({
+    "mesh_mesh",
+    "mesh_member",
+    "mesh_session_key",
+    "mesh_invite",
+    "mesh_message",
+    "mesh_delivery",
+    "mesh_state",
+    "mesh_memory",
+});
+
+// In the transaction of a restore, after the rows are in place.
+[[nodiscard]] Result<void> after_restore(storage::Transaction& tx, UnixMillis now);
 
 }  // namespace nave::broker

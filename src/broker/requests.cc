@@ -3,6 +3,7 @@
 #include "broker/errors.h"
 #include "broker/fields.h"
 #include "broker/groups.h"
+#include "broker/handlers.h"
 #include "broker/hex_key.h"
 #include "broker/wire.h"
 
@@ -56,7 +57,7 @@ Task<Result<void>> set_visible(Session& session, Presence& presence, const Clien
         co_return errors::invalid_argument("visible must be true or false");
     }
     presence.profile.visible = visible->get_bool();
-    session.reply(ack_json(text_or_empty(request.fields, "id"), "", request.request_id));
+    session.reply(done_json(text_or_empty(request.fields, "id"), "", request.request_id));
     co_return ok();
 }
 
@@ -171,21 +172,17 @@ Task<Result<void>> get_state(Session& session, Presence& presence, const ClientR
 
 Task<Result<void>> list_state(Session& session, Presence& presence, const ClientRequest& request) {
     CO_TRY(const auto entries, co_await session.broker().states.list(presence.mesh_id));
-    std::string list = "[";
+    AnswerList list;
     for (const StateEntry& entry : entries) {
-        list.append(list.size() > 1 ? "," : "");
-        json::ObjectWriter writer(list);
-        append_state(writer, entry);
-        writer.close();
+        list.add([&](json::ObjectWriter& writer) { append_state(writer, entry); });
     }
-    list.push_back(']');
     Answer answer("state_list", request.request_id);
-    answer.fields().raw("entries", list);
+    list.finish(answer, "entries");
     session.reply(answer.take());
     co_return ok();
 }
 
-constexpr std::array<std::pair<std::string_view, RequestHandler>, 11> kHandlers{{
+constexpr auto kHandlers = std::to_array<std::pair<std::string_view, RequestHandler>>({
     {"set_status", &set_status},
     {"list_peers", &list_peers},
     {"set_summary", &set_summary},
@@ -197,7 +194,10 @@ constexpr std::array<std::pair<std::string_view, RequestHandler>, 11> kHandlers{
     {"set_state", &set_state},
     {"get_state", &get_state},
     {"list_state", &list_state},
-}};
+    {"remember", &handlers::remember},
+    {"recall", &handlers::recall},
+    {"forget", &handlers::forget},
+});
 
 }  // namespace
 

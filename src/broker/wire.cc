@@ -32,6 +32,14 @@ std::string Answer::take() {
     return std::move(text_);
 }
 
+void AnswerList::finish(Answer& answer, std::string_view name) {
+    text_.push_back(']');
+    answer.fields().raw(name, text_);
+    if (truncated_) {
+        answer.fields().boolean("truncated", true);
+    }
+}
+
 std::string hello_ack_json(const Presence& presence, bool restored, std::string_view request_id) {
     Answer answer("hello_ack", request_id);
     answer.fields().plain("presenceId", presence.id);
@@ -48,6 +56,15 @@ std::string ack_json(std::string_view id, std::string_view message_id,
     answer.fields().text("id", id);
     answer.fields().plain("messageId", message_id);
     answer.fields().boolean("queued", true);
+    return answer.take();
+}
+
+std::string done_json(std::string_view id, std::string_view message_id,
+                      std::string_view request_id) {
+    Answer answer("ack", request_id);
+    answer.fields().text("id", id);
+    answer.fields().text("messageId", message_id);
+    answer.fields().boolean("queued", false);
     return answer.take();
 }
 
@@ -102,9 +119,8 @@ std::string push_json(const Envelope& envelope) {
 
 namespace {
 
-void append_peer(std::string& out, const Presence& peer) {
+void write_peer(json::ObjectWriter& writer, const Presence& peer) {
     const Profile& profile = peer.profile;
-    json::ObjectWriter writer(out);
     writer.plain("pubkey", hex_key(peer.key()));
     writer.plain("memberPubkey", hex_key(peer.member.key));
     writer.text("displayName", profile.display_name);
@@ -128,22 +144,17 @@ void append_peer(std::string& out, const Presence& peer) {
     said("channel", profile.channel);
     said("model", profile.model);
     writer.boolean("visible", profile.visible);
-    writer.close();
 }
 
 }  // namespace
 
 std::string peers_list_json(const std::vector<Presence*>& peers, std::string_view request_id) {
-    std::string list = "[";
+    AnswerList list;
     for (const Presence* peer : peers) {
-        if (list.size() > 1) {
-            list.push_back(',');
-        }
-        append_peer(list, *peer);
+        list.add([&](json::ObjectWriter& writer) { write_peer(writer, *peer); });
     }
-    list.push_back(']');
     Answer answer("peers_list", request_id);
-    answer.fields().raw("peers", list);
+    list.finish(answer, "peers");
     return answer.take();
 }
 

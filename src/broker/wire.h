@@ -27,11 +27,42 @@ class Answer {
     json::ObjectWriter writer_;
 };
 
+// A list of objects in an answer. It is cut where the answer would no longer fit into a socket's
+// output (net::WebSocketOptions) with room for what else is on its way; the answer says so with
+// "truncated":true.
+class AnswerList {
+  public:
+    template <class Fill>
+    void add(Fill fill) {
+        if (truncated_) {
+            return;
+        }
+        const std::size_t before = text_.size();
+        text_.append(before > 1 ? "," : "");
+        json::ObjectWriter writer(text_);
+        fill(writer);
+        writer.close();
+        if (text_.size() > kBytesMax) {
+            text_.resize(before);
+            truncated_ = true;
+        }
+    }
+    void finish(Answer& answer, std::string_view name);
+
+  private:
+    static constexpr std::size_t kBytesMax = 512 * 1024;
+    std::string text_ = "[";
+    bool truncated_ = false;
+};
+
 [[nodiscard]] std::string hello_ack_json(const Presence& presence, bool restored,
                                          std::string_view request_id);
 // `id` is the client's own; "" when it gave none.
 [[nodiscard]] std::string ack_json(std::string_view id, std::string_view message_id,
                                    std::string_view request_id);
+// An ack of what is no envelope: done, nothing queued.
+[[nodiscard]] std::string done_json(std::string_view id, std::string_view message_id,
+                                    std::string_view request_id);
 // The refusal that newer clients read; older ones take any ack for success and read error_json().
 [[nodiscard]] std::string refused_ack_json(std::string_view id, std::string_view error,
                                            std::string_view request_id);

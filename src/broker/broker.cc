@@ -62,14 +62,12 @@ bool Broker::may_resume(std::string_view mesh_id, const HelloProof& proof) const
 
 // A peer that comes back within its lease goes on as the same presence: known by its session key,
 // or without one by session id and key.
-Presence* Broker::to_resume(const Member& member, const HelloProof& proof,
-                            const Introduction& introduction) const {
-    const Key& key = proof.session_key ? *proof.session_key : member.key;
-    for (Presence* peer : registry.with_key(member.mesh_id, key)) {
+Presence* Broker::to_resume(const Member& member, const std::optional<Key>& session_key,
+                            std::string_view session_id) const {
+    for (Presence* peer : registry.with_key(member.mesh_id, session_key.value_or(member.key))) {
         const bool same_session =
-            proof.session_key
-                ? peer->session_key == proof.session_key
-                : !peer->session_key && peer->profile.session_id == introduction.profile.session_id;
+            session_key ? peer->session_key == session_key
+                        : !peer->session_key && peer->profile.session_id == session_id;
         if (same_session && peer->member.id == member.id) {
             return peer;
         }
@@ -127,11 +125,15 @@ Task<Result<std::expected<Arrival, HelloRefusal>>> Broker::arrive(HelloProof pro
         co_return refused(HelloRefusal::replayed);
     }
 
-    Presence* resumed = to_resume(*member, proof, introduction);
-    if (resumed == nullptr && is_full(introduction.mesh_id)) {
-        co_return refused(HelloRefusal::capacity);
-    }
-    if (resumed != nullptr) {
+    auto arrival =
+        admit(*member, proof.session_key, std::move(introduction.profile), std::move(socket));
+    co_return arrival ? Outcome(*arrival) : refused(arrival.error());
+}
+
+std::expected<Arrival, HelloRefusal> Broker::admit(const Member& member,
+                                                   const std::optional<Key>& session_key,
+                                                   Profile profile, net::WebSocketPtr socket) {
+    if (Presence* resumed = to_resume(member, session_key, profile.session_id)) {
         if (resumed->connected()) {
             const net::WebSocketPtr former = resumed->socket;
             delivery.on_disconnect(*resumed);
@@ -140,25 +142,27 @@ Task<Result<std::expected<Arrival, HelloRefusal>>> Broker::arrive(HelloProof pro
         }
         resumed->last_seen_at = clock.now();
         registry.set_connected(*resumed, std::move(socket));
-        co_return Outcome(Arrival{resumed, true});
+        return Arrival{resumed, true};
     }
-
+    if (is_full(member.mesh_id)) {
+        return std::unexpected(HelloRefusal::capacity);
+    }
     // A peer that is here takes the place of one that may come back.
-    if (registry.count(introduction.mesh_id) >= config.connections_per_mesh_max) {
-        depart(*registry.longest_disconnected(introduction.mesh_id));
+    if (registry.count(member.mesh_id) >= config.connections_per_mesh_max) {
+        depart(*registry.longest_disconnected(member.mesh_id));
     }
 
     PresencePtr presence(new Presence);
     presence->id = new_id(entropy);
-    presence->mesh_id = introduction.mesh_id;
-    presence->member = *member;
-    presence->session_key = proof.session_key;
-    presence->profile = std::move(introduction.profile);
+    presence->mesh_id = member.mesh_id;
+    presence->member = member;
+    presence->session_key = session_key;
+    presence->profile = std::move(profile);
     if (presence->profile.display_name.empty()) {
-        presence->profile.display_name = member->display_name;
+        presence->profile.display_name = member.display_name;
     }
     if (presence->profile.groups.empty()) {
-        presence->profile.groups = member->default_groups;
+        presence->profile.groups = member.default_groups;
     }
     presence->connected_at = clock.now();
     presence->last_seen_at = presence->connected_at;
@@ -168,10 +172,10 @@ Task<Result<std::expected<Arrival, HelloRefusal>>> Broker::arrive(HelloProof pro
     share_with(*presence);
     Presence& added = registry.add(std::move(presence));
     apply_pending(added);
-    if (added.profile.groups != member->default_groups) {
+    if (added.profile.groups != added.member.default_groups) {
         remember_groups(added);
     }
-    co_return Outcome(Arrival{&added, false});
+    return Arrival{&added, false};
 }
 
 // One live connection per session id of a member; the younger wins.
@@ -310,6 +314,19 @@ Task<void> Broker::shut_down(std::chrono::milliseconds deadline) {
         }
     });
     co_await delivery.stop(deadline);
+}
+
+// ---- envelopes ----
+
+void Broker::stamp(Envelope& envelope, const Author& author) {
+    envelope.created_at = clock.now();
+    envelope.id = new_id(entropy, envelope.created_at);
+    envelope.mesh_id = author.member.mesh_id;
+    envelope.sender_member_id = author.member.id;
+    envelope.sender_member_key = author.member.key;
+    envelope.sender_key = author.key;
+    envelope.sender_name = author.name;
+    envelope.expires_at = envelope.created_at + config.message_ttl.count();
 }
 
 // ---- status ----

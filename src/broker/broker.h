@@ -20,6 +20,7 @@
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,6 +70,11 @@ class Broker {
     Task<Result<std::expected<Arrival, HelloRefusal>>> arrive(HelloProof proof,
                                                               Introduction introduction,
                                                               net::WebSocketPtr socket);
+    // The same for a peer that has proved who it is: resumes its presence or makes one. Refuses
+    // with `capacity` only.
+    std::expected<Arrival, HelloRefusal> admit(const Member& member,
+                                               const std::optional<Key>& session_key,
+                                               Profile profile, net::WebSocketPtr socket);
     [[nodiscard]] bool is_full(std::string_view mesh_id) const;
     // Whether a presence with the claimed key is there; nothing of the claim is verified.
     [[nodiscard]] bool may_resume(std::string_view mesh_id, const HelloProof& proof) const;
@@ -81,6 +87,14 @@ class Broker {
     // Membership ended: closes the member's sockets with 4002. Returns how many.
     std::size_t revoke(const Member& member);
     void archive(std::string_view mesh_id);
+    // Who an envelope is from: a member, the key it is answered to, its name at the time.
+    struct Author {
+        const Member& member;
+        const Key& key;
+        const std::string& name;
+    };
+    // Id, author and times of an envelope that has its contents.
+    void stamp(Envelope& envelope, const Author& author);
     // To every connected peer of the mesh but one.
     void tell_others(const Presence& except, const net::SharedFrame& frame);
 
@@ -96,8 +110,8 @@ class Broker {
     Task<Result<bool>> ensure_mesh(std::string mesh_id);
     [[nodiscard]] HelloRefusal refusal_of_stranger(std::string_view mesh_id,
                                                    const HelloProof& proof) const;
-    [[nodiscard]] Presence* to_resume(const Member& member, const HelloProof& proof,
-                                      const Introduction& introduction) const;
+    [[nodiscard]] Presence* to_resume(const Member& member, const std::optional<Key>& session_key,
+                                      std::string_view session_id) const;
     void replace_session(const Presence& arriving);
     void share_with(const Presence& arriving);
     [[nodiscard]] Sharing sharing_of(const Presence& session) const;

@@ -241,17 +241,9 @@ void Session::send_envelope(const ClientRequest& request) {
         refuse_send(std::move(names), errors::rate_limit().error());
         return;
     }
-    Envelope& envelope = send->envelope;
-    envelope.created_at = broker_.clock.now();
-    envelope.id = new_id(broker_.entropy, envelope.created_at);
-    envelope.mesh_id = sender.mesh_id;
-    envelope.sender_member_id = sender.member.id;
-    envelope.sender_member_key = sender.member.key;
-    envelope.sender_key = sender.key();
-    envelope.sender_name = sender.profile.display_name;
-    envelope.expires_at = envelope.created_at + broker_.config.message_ttl.count();
+    broker_.stamp(send->envelope, {sender.member, sender.key(), sender.profile.display_name});
     auto taken = broker_.delivery.send(
-        {sender.mesh_id, sender.member.key, &sender}, send->target, std::move(envelope),
+        {sender.mesh_id, sender.member.key, &sender}, send->target, std::move(send->envelope),
         [self = shared_from_this(), names](const Result<Appended>& stored) {
             self->on_stored(names, stored);
         });

@@ -124,6 +124,7 @@ SharedFrame SharedFrame::make(WsOpcode opcode, std::string_view payload) {
     const boost::intrusive_ptr<Block> block(new Block());
     block->bytes.reserve(kWsHeaderMax + payload.size());
     append_ws_frame(block->bytes, opcode, payload);
+    block->header = block->bytes.size() - payload.size();
     SharedFrame frame;
     frame.block_ = block;
     return frame;

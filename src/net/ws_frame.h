@@ -67,11 +67,15 @@ class SharedFrame {
     [[nodiscard]] std::string_view bytes() const {
         return block_ ? std::string_view(block_->bytes) : std::string_view();
     }
+    [[nodiscard]] std::string_view payload() const {
+        return block_ ? std::string_view(block_->bytes).substr(block_->header) : std::string_view();
+    }
     explicit operator bool() const { return block_ != nullptr; }
 
   private:
     struct Block : boost::intrusive_ref_counter<Block, boost::sp_adl_block::thread_unsafe_counter> {
         std::string bytes;
+        std::size_t header = 0;
     };
     [[nodiscard]] static SharedFrame make(WsOpcode opcode, std::string_view payload);
 

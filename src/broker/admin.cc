@@ -6,6 +6,7 @@
 #include "broker/ids.h"
 #include "broker/invite.h"
 #include "crypto/ed25519.h"
+#include "crypto/hash.h"
 
 #include <algorithm>
 #include <utility>
@@ -42,7 +43,7 @@ std::string slug_of(std::string_view name) {
 }  // namespace
 
 Admin::Admin(storage::Database& database, const Clock& clock, Entropy& entropy, Broker* broker)
-    : store_(database), clock_(clock), entropy_(entropy), broker_(broker) {}
+    : store_(database), keys_(database), clock_(clock), entropy_(entropy), broker_(broker) {}
 
 Task<Result<NewMesh>> Admin::require_mesh(std::string mesh) {
     CO_TRY(auto found, co_await store_.find(std::move(mesh)));
@@ -182,6 +183,45 @@ Task<Result<Invite>> Admin::revoke_invite(std::string mesh, std::string invite_i
         co_return errors::not_found("No invite of this mesh has this id.");
     }
     co_return std::move(*revoked);
+}
+
+Task<Result<MadeApiKey>> Admin::create_api_key(ApiKeyWish wish) {
+    CO_TRY(const NewMesh found, co_await require_mesh(wish.mesh));
+    if (wish.label.empty() || wish.label.size() > kNameMax) {
+        co_return errors::invalid_argument("an API key has a label of 1 to 100 bytes");
+    }
+    if (!wish.may_send && !wish.may_receive) {
+        co_return errors::invalid_argument("an API key may send, receive, or both");
+    }
+    MadeApiKey made;
+    // 190 random bits; the prefix tells people and scanners what it is.
+    made.token = Secret("nbk_" + new_id(entropy_));
+    made.key.id = new_id(entropy_);
+    made.key.mesh_id = found.mesh.id;
+    made.key.member_id = std::move(wish.member_id);
+    made.key.label = std::move(wish.label);
+    made.key.may_send = wish.may_send;
+    made.key.may_receive = wish.may_receive;
+    made.key.created_at = clock_.now();
+    if (wish.valid_for) {
+        made.key.expires_at = made.key.created_at + wish.valid_for->count() * 1000;
+    }
+    CO_TRY_VOID(co_await keys_.create(made.key, crypto::sha256(as_bytes(made.token.reveal()))));
+    co_return made;
+}
+
+Task<Result<std::vector<ApiKey>>> Admin::api_keys(std::string mesh) {
+    CO_TRY(const NewMesh found, co_await require_mesh(std::move(mesh)));
+    co_return co_await keys_.list(found.mesh.id);
+}
+
+Task<Result<ApiKey>> Admin::revoke_api_key(std::string mesh, std::string key_id) {
+    CO_TRY(const NewMesh found, co_await require_mesh(std::move(mesh)));
+    CO_TRY(auto key, co_await keys_.revoke(found.mesh.id, std::move(key_id), clock_.now()));
+    if (!key) {
+        co_return errors::not_found("No API key of this mesh has this id.");
+    }
+    co_return std::move(*key);
 }
 
 }  // namespace nave::broker

@@ -5,9 +5,11 @@
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/secret.h"
+#include "broker/api_key_store.h"
 #include "broker/mesh_store.h"
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +32,20 @@ struct MadeInvite {
     Secret link;
 };
 
+struct ApiKeyWish {
+    std::string mesh;  // id or slug
+    std::string member_id;
+    std::string label;
+    bool may_send = true;
+    bool may_receive = true;
+    std::optional<std::chrono::seconds> valid_for;  // nullopt: until revoked
+};
+
+struct MadeApiKey {
+    ApiKey key;
+    Secret token;
+};
+
 class Admin {
   public:
     // `broker` may be null: the command line works beside a running server.
@@ -48,11 +64,16 @@ class Admin {
     Task<Result<std::vector<Invite>>> invites(std::string mesh);
     Task<Result<Invite>> revoke_invite(std::string mesh, std::string invite_id);
 
+    Task<Result<MadeApiKey>> create_api_key(ApiKeyWish wish);
+    Task<Result<std::vector<ApiKey>>> api_keys(std::string mesh);
+    Task<Result<ApiKey>> revoke_api_key(std::string mesh, std::string key_id);
+
   private:
     // Error "mesh_not_found".
     Task<Result<NewMesh>> require_mesh(std::string mesh);
 
     MeshStore store_;
+    ApiKeyStore keys_;
     const Clock& clock_;
     Entropy& entropy_;
     Broker* broker_;

@@ -48,6 +48,38 @@ void write_invite(json::ObjectWriter& writer, const Invite& invite) {
 
 }  // namespace
 
+namespace {
+
+void write_api_key(json::ObjectWriter& writer, const ApiKey& key) {
+    writer.plain("id", key.id);
+    writer.plain("memberId", key.member_id);
+    writer.text("label", key.label);
+    writer.boolean("maySend", key.may_send);
+    writer.boolean("mayReceive", key.may_receive);
+    writer.plain("createdAt", iso8601(key.created_at));
+    if (key.expires_at) {
+        writer.plain("expiresAt", iso8601(*key.expires_at));
+    }
+    if (key.revoked_at) {
+        writer.plain("revokedAt", iso8601(*key.revoked_at));
+    }
+}
+
+}  // namespace
+
+void append_api_key(std::string& out, const ApiKey& key) {
+    json::ObjectWriter writer(out);
+    write_api_key(writer, key);
+    writer.close();
+}
+
+void append_made_api_key(std::string& out, const MadeApiKey& made) {
+    json::ObjectWriter writer(out);
+    write_api_key(writer, made.key);
+    writer.plain("token", made.token.reveal());
+    writer.close();
+}
+
 void append_invite(std::string& out, const Invite& invite) {
     json::ObjectWriter writer(out);
     write_invite(writer, invite);

@@ -14,6 +14,9 @@ namespace nave::broker {
 void append_mesh(std::string& out, const Mesh& mesh);
 void append_member(std::string& out, const Member& member);
 void append_invite(std::string& out, const Invite& invite);
+void append_api_key(std::string& out, const ApiKey& key);
+// With the token, which is shown this once.
+void append_made_api_key(std::string& out, const MadeApiKey& made);
 // With token and link.
 void append_made_invite(std::string& out, const MadeInvite& made);
 

@@ -65,6 +65,8 @@ class Broker {
     Delivery delivery;
     net::RateLimiter send_limiter;
 
+    // Loads the mesh's members when they are not known yet; false when there is no such mesh.
+    Task<Result<bool>> ensure_mesh(std::string mesh_id);
     // Every check of a hello but the shape of its fields; on success the presence is connected.
     // The database failing is the outer error.
     Task<Result<std::expected<Arrival, HelloRefusal>>> arrive(HelloProof proof,
@@ -107,7 +109,6 @@ class Broker {
     [[nodiscard]] bool stopping() const { return stopping_; }
 
   private:
-    Task<Result<bool>> ensure_mesh(std::string mesh_id);
     [[nodiscard]] HelloRefusal refusal_of_stranger(std::string_view mesh_id,
                                                    const HelloProof& proof) const;
     [[nodiscard]] Presence* to_resume(const Member& member, const std::optional<Key>& session_key,

@@ -67,6 +67,11 @@ void ServiceMetrics::on_rejected(std::string_view reason) const {
     }
 }
 
+void ServiceMetrics::on_send_refused(const Error& error) const {
+    const bool counted_by_id = rejected_.contains(error.id);
+    on_rejected(counted_by_id ? std::string_view(error.id) : "parse_or_handler");
+}
+
 void ServiceMetrics::on_ttl_sweep(std::int64_t flipped) const {
     const auto index = std::min(static_cast<std::size_t>(flipped), sweeps_.size() - 1);
     sweeps_[index].add();

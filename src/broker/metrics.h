@@ -1,6 +1,7 @@
 // The service's Prometheus series (docs/metrics.md). The names of the original first, ours after.
 #pragma once
 
+#include "base/result.h"
 #include "broker/delivery.h"
 #include "runtime/metrics.h"
 
@@ -21,6 +22,7 @@ class ServiceMetrics final : public DeliveryObserver {
     void on_refused(std::string_view reason) const;
     void set_connected(std::size_t count) const { active_.set(static_cast<double>(count)); }
     void on_rejected(std::string_view reason) const;
+    void on_send_refused(const Error& error) const;
     void set_queue_depth(std::int64_t depth) const { depth_.set(static_cast<double>(depth)); }
     void on_ttl_sweep(std::int64_t flipped) const;
     void on_hook() const { hooks_.add(); }

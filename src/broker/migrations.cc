@@ -1,5 +1,6 @@
 #include "broker/migrations.h"
 
+#include "broker/api_key_store.h"
 #include "broker/memory_search.h"
 #include "broker/mesh_store.h"
 
@@ -26,6 +27,13 @@ constexpr char kMemoryPostgres[] = {
 #embed "migrations/0003_memory.postgres.sql"
 };
 
+constexpr char kApiKeysSqlite[] = {
+#embed "migrations/0004_api_keys.sqlite.sql"
+};
+constexpr char kApiKeysPostgres[] = {
+#embed "migrations/0004_api_keys.postgres.sql"
+};
+
 constexpr storage::Migration kMigrations[] = {
     {1, "init", {kInitSqlite, sizeof kInitSqlite}, {kInitPostgres, sizeof kInitPostgres}},
     {2,
@@ -33,6 +41,10 @@ constexpr storage::Migration kMigrations[] = {
      {kRevisionSqlite, sizeof kRevisionSqlite},
      {kRevisionPostgres, sizeof kRevisionPostgres}},
     {3, "memory", {kMemorySqlite, sizeof kMemorySqlite}, {kMemoryPostgres, sizeof kMemoryPostgres}},
+    {4,
+     "api keys",
+     {kApiKeysSqlite, sizeof kApiKeysSqlite},
+     {kApiKeysPostgres, sizeof kApiKeysPostgres}},
 };
 
 }  // namespace
@@ -43,6 +55,7 @@ storage::MigrationSet migrations() {
 
 Result<void> after_restore(storage::Transaction& tx, UnixMillis now) {
     TRY_VOID(MeshStore::after_restore(tx, now));
+    TRY_VOID(ApiKeyStore::after_restore(tx, now));
     return rebuild_words(tx);
 }
 

@@ -25,6 +25,7 @@ struct BrokerModule::Parts {
     Broker broker;
     MeshWatch mesh_watch;
     Admin admin;
+    HttpPeers http_peers;
     api::Context context;
     net::Router router;
     bool was_healthy = true;
@@ -37,9 +38,11 @@ struct BrokerModule::Parts {
                  tasks, deps.logger, metrics),
           mesh_watch(broker),
           admin(deps.database, deps.clock, deps.entropy, &broker),
+          http_peers(broker, deps.loop, deps.database),
           context{
               broker,
               admin,
+              http_peers,
               deps.health,
               deps.metrics,
               deps.workers,
@@ -55,6 +58,7 @@ struct BrokerModule::Parts {
         api::add_operator_routes(router, context);
         api::add_hook_routes(router, context);
         api::add_join_routes(router, context);
+        api::add_message_routes(router, context);
         api::add_admin_routes(router, context);
     }
 
@@ -172,6 +176,7 @@ void BrokerModule::start() {
     parts_->tasks.spawn("storage watch", parts_->watch_storage());
     parts_->tasks.spawn("queue depth", parts_->count_queue());
     parts_->tasks.spawn("overdue claims", parts_->end_overdue_claims());
+    parts_->tasks.spawn("event streams", parts_->http_peers.watch_streams());
     parts_->tasks.spawn("trim", parts_->trim_queue());
 }
 

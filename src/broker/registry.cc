@@ -176,6 +176,14 @@ std::vector<Presence*> Registry::in_mesh(std::string_view mesh_id) const {
     return live == nullptr ? std::vector<Presence*>{} : live->presences;
 }
 
+std::vector<Presence*> Registry::visible_to(const Member& member) const {
+    std::vector<Presence*> peers = in_mesh(member.mesh_id);
+    std::erase_if(peers, [&](const Presence* peer) {
+        return !peer->profile.visible && peer->member.id != member.id;
+    });
+    return peers;
+}
+
 std::size_t Registry::count(std::string_view mesh_id) const {
     const LiveMesh* live = find_mesh(mesh_id);
     return live == nullptr ? 0 : live->presences.size();

@@ -45,6 +45,8 @@ class Registry {
     [[nodiscard]] std::vector<Presence*> with_key(std::string_view mesh_id, const Key& key) const;
     // Of one mesh, the oldest connection first.
     [[nodiscard]] std::vector<Presence*> in_mesh(std::string_view mesh_id) const;
+    // The same without peers of other members that do not want to be listed.
+    [[nodiscard]] std::vector<Presence*> visible_to(const Member& member) const;
     // Connections and leases.
     [[nodiscard]] std::size_t count(std::string_view mesh_id) const;
     // Null when all are connected.

@@ -33,11 +33,8 @@ Task<Result<void>> set_status(Session& session, Presence& presence, const Client
 }
 
 Task<Result<void>> list_peers(Session& session, Presence& presence, const ClientRequest& request) {
-    std::vector<Presence*> peers = session.broker().registry.in_mesh(presence.mesh_id);
-    std::erase_if(peers, [&](const Presence* peer) {
-        return !peer->profile.visible && peer->member.id != presence.member.id;
-    });
-    session.reply(peers_list_json(peers, request.request_id));
+    session.reply(
+        peers_list_json(session.broker().registry.visible_to(presence.member), request.request_id));
     co_return ok();
 }
 

@@ -203,9 +203,7 @@ void Session::reply_refused(const RefusedSend& refused) {
 }
 
 void Session::refuse_send(SendNames names, Error error) {
-    broker_.metrics.on_rejected(error.id == "invalid_argument" || error.id == "not_found"
-                                    ? std::string_view("parse_or_handler")
-                                    : std::string_view(error.id));
+    broker_.metrics.on_send_refused(error);
     RefusedSend refused{std::move(names), std::move(error)};
     if (sends_ == 0) {
         reply_refused(refused);

@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::size_t kFieldBytes = 256;
 constexpr std::int64_t kInviteSecondsMax = 366 * 24 * 3600;
+constexpr std::int64_t kKeySecondsMax = std::int64_t{10} * 366 * 24 * 3600;
 
 // Unlike the original's routes these speak plain statuses: 401, 404, 409, 422...
 net::Response failed(const Error& error) {
@@ -175,6 +176,56 @@ Task<net::Response> revoke_invite(Context& context, const net::Request& request)
     co_return net::Response(204, {}, {});
 }
 
+Result<ApiKeyWish> read_key_wish(const json::Object& body) {
+    const json::Reader reader(body);
+    ApiKeyWish wish;
+    TRY(wish.member_id, reader.text("memberId", kFieldBytes));
+    TRY(wish.label, reader.text("label", kFieldBytes));
+    TRY(wish.may_send, reader.boolean("maySend", true));
+    TRY(wish.may_receive, reader.boolean("mayReceive", true));
+    if (reader.has("validForSeconds")) {
+        TRY(const std::int64_t seconds, reader.integer("validForSeconds", 1, kKeySecondsMax));
+        wish.valid_for = std::chrono::seconds(seconds);
+    }
+    return wish;
+}
+
+Task<net::Response> create_api_key(Context& context, const net::Request& request) {
+    const auto body = read_body(request);
+    if (!body) {
+        co_return failed(body.error());
+    }
+    auto wish = read_key_wish(*body);
+    if (!wish) {
+        co_return failed(wish.error());
+    }
+    wish->mesh = request.param("mesh");
+    const auto made = co_await context.admin.create_api_key(std::move(*wish));
+    if (!made) {
+        co_return failed(made.error());
+    }
+    std::string text;
+    append_made_api_key(text, *made);
+    co_return net::json_response(201, std::move(text));
+}
+
+Task<net::Response> list_api_keys(Context& context, const net::Request& request) {
+    const auto keys = co_await context.admin.api_keys(request.param("mesh"));
+    if (!keys) {
+        co_return failed(keys.error());
+    }
+    co_return net::json_response(200, list_json("apiKeys", *keys, &append_api_key));
+}
+
+Task<net::Response> revoke_api_key(Context& context, const net::Request& request) {
+    const auto done =
+        co_await context.admin.revoke_api_key(request.param("mesh"), request.param("key"));
+    if (!done) {
+        co_return failed(done.error());
+    }
+    co_return net::Response(204, {}, {});
+}
+
 using AdminHandler = Task<net::Response> (*)(Context& context, const net::Request& request);
 
 Task<net::Response> guarded(Context* context, AdminHandler handler, const net::Request& request) {
@@ -205,6 +256,9 @@ void add_admin_routes(net::Router& router, Context& context) {
     add(net::Method::get, "/admin/meshes/{mesh}/invites", &list_invites);
     add(net::Method::post, "/admin/meshes/{mesh}/invites", &create_invite);
     add(net::Method::del, "/admin/meshes/{mesh}/invites/{invite}", &revoke_invite);
+    add(net::Method::get, "/admin/meshes/{mesh}/api-keys", &list_api_keys);
+    add(net::Method::post, "/admin/meshes/{mesh}/api-keys", &create_api_key);
+    add(net::Method::del, "/admin/meshes/{mesh}/api-keys/{key}", &revoke_api_key);
 }
 
 }  // namespace nave::broker::api

@@ -3,6 +3,7 @@
 
 #include "broker/admin.h"
 #include "broker/broker.h"
+#include "broker/http_peers.h"
 #include "net/rate_limit.h"
 #include "net/router.h"
 #include "runtime/health.h"
@@ -17,6 +18,7 @@ namespace nave::broker::api {
 struct Context {
     Broker& broker;
     Admin& admin;
+    HttpPeers& peers;
     const Health& health;
     Metrics& registry;
     WorkerPool& workers;
@@ -31,6 +33,7 @@ void add_socket_route(net::Router& router, Context& context);
 void add_operator_routes(net::Router& router, Context& context);
 void add_hook_routes(net::Router& router, Context& context);
 void add_join_routes(net::Router& router, Context& context);
+void add_message_routes(net::Router& router, Context& context);
 void add_admin_routes(net::Router& router, Context& context);
 
 // {"ok":false,"error":"..."}: how the original's HTTP side refuses.

@@ -266,4 +266,60 @@ int member_restore_command(const Settings& settings, const BrokerOptions& option
         [&](const broker::Member& member) { print_member(member, "restored", options.as_json); });
 }
 
+int key_create_command(const Settings& settings, const BrokerOptions& options) {
+    broker::ApiKeyWish wish;
+    wish.mesh = options.mesh;
+    wish.member_id = options.member_id;
+    wish.label = options.label;
+    wish.may_send = options.may != "receive";
+    wish.may_receive = options.may != "send";
+    if (options.days > 0) {
+        wish.valid_for = std::chrono::hours(24 * options.days);
+    }
+    return with_admin(
+        settings, [&](Admin& admin) { return admin.create_api_key(wish); },
+        [&](const broker::MadeApiKey& made) {
+            if (options.as_json) {
+                print_json(made, &broker::append_made_api_key);
+                return;
+            }
+            fmt::print("key     {}\nuntil   {}\ntoken   {}\n", made.key.id,
+                       time_or_dash(made.key.expires_at), made.token.reveal());
+        });
+}
+
+int key_list_command(const Settings& settings, const BrokerOptions& options) {
+    return with_admin(
+        settings, [&](Admin& admin) { return admin.api_keys(options.mesh); },
+        [&](const std::vector<broker::ApiKey>& keys) {
+            if (options.as_json) {
+                fmt::print("{}\n", broker::list_json("apiKeys", keys, &broker::append_api_key));
+                return;
+            }
+            std::vector<std::vector<std::string>> rows{
+                {"ID", "MEMBER", "MAY", "CREATED", "UNTIL", "REVOKED", "LABEL"}};
+            for (const broker::ApiKey& key : keys) {
+                const std::string may = !key.may_send      ? "receive"
+                                        : !key.may_receive ? "send"
+                                                           : "both";
+                rows.push_back({key.id, key.member_id, may, rfc3339(key.created_at),
+                                time_or_dash(key.expires_at), time_or_dash(key.revoked_at),
+                                shown(key.label)});
+            }
+            print_table(rows);
+        });
+}
+
+int key_revoke_command(const Settings& settings, const BrokerOptions& options) {
+    return with_admin(
+        settings, [&](Admin& admin) { return admin.revoke_api_key(options.mesh, options.id); },
+        [&](const broker::ApiKey& key) {
+            if (options.as_json) {
+                print_json(key, &broker::append_api_key);
+            } else {
+                fmt::print("revoked key {} ({})\n", shown(key.label), key.id);
+            }
+        });
+}
+
 }  // namespace nave::app

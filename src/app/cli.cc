@@ -299,6 +299,19 @@ class Cli {
                            About::mesh_and_id, &member_revoke_command);
         add_broker_command(member, "restore", "Let a revoked member in again", About::mesh_and_id,
                            &member_restore_command);
+        auto* key = add_topic(broker, "key", "Bearer keys for members that speak plain HTTP");
+        auto* make = add_broker_command(key, "create", "Make a key and print its token",
+                                        About::mesh, &key_create_command);
+        make->add_option("member", broker_.member_id, "Id of the member it acts for")->required();
+        make->add_option("--label", broker_.label, "What it is for")->required();
+        make->add_option("--may", broker_.may, "send, receive or both (default)")
+            ->check(CLI::IsMember({"send", "receive", "both"}));
+        make->add_option("--days", broker_.days, "How long it is good for; until revoked when 0")
+            ->check(CLI::Range(0, 3660));
+        add_broker_command(key, "list", "Keys of a mesh, without their tokens", About::mesh,
+                           &key_list_command);
+        add_broker_command(key, "revoke", "End a key; its streams are closed", About::mesh_and_id,
+                           &key_revoke_command);
     }
 
     CLI::App app_{"Nave: one server for what a project's apps, agents and people share", "nave"};

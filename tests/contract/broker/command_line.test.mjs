@@ -216,6 +216,29 @@ onEachBroker('command line', (context) => {
         await nave.refused(['invite', 'create', mesh.slug, '--url', 'wss://a|b'], 1, /broker_url/);
     });
 
+    test('a key of the command line is good at once, until it is revoked', async () => {
+        const mesh = await nave.json('mesh', 'create', 'Keys');
+        const invite = await nave.json('invite', 'create', mesh.slug);
+        const ada = await joinBy(context, mesh, invite, 'ada');
+        const made = await nave.json('key', 'create', 'keys', ada.id, '--label', 'a script');
+        const peers = async () => {
+            const response = await fetch(`${context.server.url}/v1/peers`, {
+                headers: { Authorization: `Bearer ${made.token}` },
+            });
+            return response.status;
+        };
+        assert.equal(await peers(), 200);
+        assert.match(
+            await nave.succeed('key', 'list', 'keys'),
+            new RegExp(`\n${made.id} +${ada.id} +both .* a script\n`),
+        );
+        assert.ok(!(await nave.succeed('key', 'list', 'keys')).includes(made.token));
+        assert.equal(await nave.succeed('key', 'revoke', 'keys', made.id), `revoked key a script (${made.id})\n`);
+        assert.equal(await peers(), 401);
+        await nave.refused(['key', 'create', 'keys', 'nobody', '--label', 'x'], 1, /No member/);
+        assert.ok(!context.server.lines.some(({ text }) => text.includes(made.token)));
+    });
+
     test('no invite of the command line is in the log of the server', async () => {
         const mesh = await nave.json('mesh', 'create', 'Secrets');
         const invite = await nave.json('invite', 'create', mesh.slug);

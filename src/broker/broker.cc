@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::uint16_t kBanned = 4002;  // the original's clients do not come back after it
 constexpr UnixMillis kTtlSweepEvery = 15'000;
+// Per member. Streams are for output as it comes, so this is far above what envelopes may do.
+constexpr net::Rate kPublishRate{.burst = 1'000, .refill_per_second = 200};
 constexpr std::size_t kPendingMax = 10'000;
 
 }  // namespace
@@ -27,10 +29,14 @@ Broker::Broker(Loop& loop, const Config& config_in, const Clock& clock_in, Entro
       meshes(database),
       states(database),
       memories(database),
+      work(database),
+      overview(database),
       queue(database, config_in.queue),
+      streams(registry, clock_in),
       delivery(loop, clock_in, registry, queue, tasks_in, logger_in, metrics_in,
                config_in.delivery),
       send_limiter(clock_in, config_in.send_rate),
+      publish_limiter(clock_in, kPublishRate),
       workers_(workers) {}
 
 // ---- arriving ----
@@ -276,6 +282,7 @@ void Broker::depart(Presence& presence) {
         }
         delivery.share(std::move(sharing));
     }
+    streams.on_depart(presence);
     registry.remove(presence);
 }
 

@@ -10,9 +10,12 @@
 #include "broker/memory_store.h"
 #include "broker/mesh_store.h"
 #include "broker/metrics.h"
+#include "broker/overview_store.h"
 #include "broker/queue_store.h"
 #include "broker/registry.h"
 #include "broker/state_store.h"
+#include "broker/streams.h"
+#include "broker/work_store.h"
 #include "net/rate_limit.h"
 #include "runtime/log.h"
 #include "runtime/task_group.h"
@@ -60,10 +63,14 @@ class Broker {
     MeshStore meshes;
     StateStore states;
     MemoryStore memories;
+    WorkStore work;
+    OverviewStore overview;
     QueueStore queue;
     Registry registry;
+    Streams streams;
     Delivery delivery;
     net::RateLimiter send_limiter;
+    net::RateLimiter publish_limiter;  // of streams
 
     // Loads the mesh's members when they are not known yet; false when there is no such mesh.
     Task<Result<bool>> ensure_mesh(std::string mesh_id);

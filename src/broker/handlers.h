@@ -11,5 +11,11 @@ using Handler = Task<Result<void>>(Session& session, Presence& presence,
 
 // memory_requests.cc
 Handler remember, recall, forget;
+// profile_requests.cc
+Handler mesh_info, set_profile, set_stats;
+// task_requests.cc
+Handler create_task, claim_task, complete_task, list_tasks;
+// stream_requests.cc
+Handler create_stream, subscribe, unsubscribe, publish, list_streams;
 
 }  // namespace nave::broker::handlers

@@ -26,6 +26,12 @@ constexpr char kMemorySqlite[] = {
 constexpr char kMemoryPostgres[] = {
 #embed "migrations/0003_memory.postgres.sql"
 };
+constexpr char kTaskSqlite[] = {
+#embed "migrations/0005_task.sqlite.sql"
+};
+constexpr char kTaskPostgres[] = {
+#embed "migrations/0005_task.postgres.sql"
+};
 
 constexpr char kApiKeysSqlite[] = {
 #embed "migrations/0004_api_keys.sqlite.sql"
@@ -45,6 +51,7 @@ constexpr storage::Migration kMigrations[] = {
      "api keys",
      {kApiKeysSqlite, sizeof kApiKeysSqlite},
      {kApiKeysPostgres, sizeof kApiKeysPostgres}},
+    {5, "task", {kTaskSqlite, sizeof kTaskSqlite}, {kTaskPostgres, sizeof kTaskPostgres}},
 };
 
 }  // namespace

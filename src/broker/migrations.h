@@ -20,6 +20,8 @@ inline constexpr auto kTables = std::to_array<std::string_view>({
     "mesh_delivery",
     "mesh_state",
     "mesh_memory",
+    "mesh_api_key",
+    "mesh_task",
 });
 
 // In the transaction of a restore, after the rows are in place.

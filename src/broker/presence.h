@@ -17,6 +17,16 @@
 
 namespace nave::broker {
 
+// set_profile: how a peer presents itself. Empty: not said.
+struct Card {
+    std::string avatar;
+    std::string title;
+    std::string bio;
+    std::vector<std::string> capabilities;
+
+    friend bool operator==(const Card&, const Card&) = default;
+};
+
 // What a peer says about itself in its hello and later.
 struct Profile {
     std::string display_name;
@@ -30,6 +40,8 @@ struct Profile {
     std::optional<std::string> summary;
     std::vector<Group> groups;
     bool visible = true;
+    Card card;
+    std::string stats;  // set_stats: JSON text of an object; empty: not said
 };
 
 // How far the queue of a presence has been read, for urgent envelopes (priority now) and the rest.

@@ -194,6 +194,18 @@ constexpr auto kHandlers = std::to_array<std::pair<std::string_view, RequestHand
     {"remember", &handlers::remember},
     {"recall", &handlers::recall},
     {"forget", &handlers::forget},
+    {"mesh_info", &handlers::mesh_info},
+    {"set_profile", &handlers::set_profile},
+    {"set_stats", &handlers::set_stats},
+    {"create_task", &handlers::create_task},
+    {"claim_task", &handlers::claim_task},
+    {"complete_task", &handlers::complete_task},
+    {"list_tasks", &handlers::list_tasks},
+    {"create_stream", &handlers::create_stream},
+    {"subscribe", &handlers::subscribe},
+    {"unsubscribe", &handlers::unsubscribe},
+    {"publish", &handlers::publish},
+    {"list_streams", &handlers::list_streams},
 });
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "broker/wire.h"
 
+#include "broker/fields.h"
 #include "broker/hex_key.h"
 
 #include <fmt/format.h>
@@ -144,6 +145,17 @@ void write_peer(json::ObjectWriter& writer, const Presence& peer) {
     said("channel", profile.channel);
     said("model", profile.model);
     writer.boolean("visible", profile.visible);
+    if (profile.card != Card()) {
+        json::ObjectWriter card = writer.object("profile");
+        card.text("avatar", profile.card.avatar);
+        card.text("title", profile.card.title);
+        card.text("bio", profile.card.bio);
+        card.raw("capabilities", texts_json(profile.card.capabilities));
+        card.close();
+    }
+    if (!profile.stats.empty()) {
+        writer.raw("stats", profile.stats);
+    }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // refusals as a client sees them, and samples of /metrics.
 import assert from 'node:assert/strict';
 import { freshTime, Peer } from './broker_peer.mjs';
+import { until } from './server.mjs';
 import { onEachStore } from './stores.mjs';
 
 export const onEachBroker = (name, define, options = {}) =>
@@ -100,4 +101,9 @@ export const texts = (peer) => peer.pushes().map(({ ciphertext }) => ciphertext)
 // Everything the server had for this peer when it was asked is in `peer.messages` now.
 export const settled = (peer) => peer.request({ type: 'list_peers' });
 
-
+// The broker knows that the envelope of this ack has arrived.
+export const delivered = (sender, { messageId }) =>
+    until(
+        async () => (await sender.request({ type: 'message_status', messageId })).delivered,
+        { deadlineMs: 10_000, what: `${messageId} is delivered` },
+    );

@@ -286,29 +286,42 @@ void Broker::depart(Presence& presence) {
     registry.remove(presence);
 }
 
-std::size_t Broker::revoke(const Member& member) {
-    std::size_t closed = 0;
+// ---- moderation ----
+
+bool Broker::is_owner(const Member& member) const {
+    const Mesh* mesh = registry.mesh(member.mesh_id);
+    return mesh != nullptr && mesh->owner_key == member.key;
+}
+
+bool Broker::is_admin(const Member& member) const {
+    return member.role == Role::admin || is_owner(member);
+}
+
+void Broker::end_connection(Presence& presence, std::uint16_t close_code, std::string_view reason,
+                            bool may_return) {
+    const net::WebSocketPtr socket = presence.socket;
+    if (may_return && socket != nullptr) {
+        leave(presence);
+    } else {
+        depart(presence);
+    }
+    if (socket != nullptr) {
+        socket->close(close_code, reason);
+    }
+}
+
+void Broker::revoke(const Member& member) {
     for (Presence* peer : registry.in_mesh(member.mesh_id)) {
         if (peer->member.id == member.id) {
-            const net::WebSocketPtr socket = peer->socket;
-            depart(*peer);
-            if (socket != nullptr) {
-                socket->close(kBanned, "banned");
-                closed += 1;
-            }
+            end_connection(*peer, kBanned, "banned", false);
         }
     }
     registry.remove_member(member);
-    return closed;
 }
 
 void Broker::archive(std::string_view mesh_id) {
     for (Presence* peer : registry.in_mesh(mesh_id)) {
-        const net::WebSocketPtr socket = peer->socket;
-        depart(*peer);
-        if (socket != nullptr) {
-            socket->close(net::ws_close::kPolicy, "mesh archived");
-        }
+        end_connection(*peer, net::ws_close::kPolicy, "mesh archived", false);
     }
     registry.forget_mesh(mesh_id);
 }

@@ -93,8 +93,14 @@ class Broker {
     // After the presence's groups have changed.
     void remember_groups(const Presence& presence);
     HookOutcome on_hook(std::int64_t pid, const std::string& cwd, Status status);
-    // Membership ended: closes the member's sockets with 4002. Returns how many.
-    std::size_t revoke(const Member& member);
+    [[nodiscard]] bool is_owner(const Member& member) const;
+    // Members of role admin, and whoever holds the mesh's owner key.
+    [[nodiscard]] bool is_admin(const Member& member) const;
+    // By an admin. A peer that may return keeps its place as one that lost its connection does.
+    void end_connection(Presence& presence, std::uint16_t close_code, std::string_view reason,
+                        bool may_return);
+    // Membership ended: closes the member's sockets with 4002.
+    void revoke(const Member& member);
     void archive(std::string_view mesh_id);
     // Who an envelope is from: a member, the key it is answered to, its name at the time.
     struct Author {

@@ -18,4 +18,7 @@ Handler create_task, claim_task, complete_task, list_tasks;
 // stream_requests.cc
 Handler create_stream, subscribe, unsubscribe, publish, list_streams;
 
+// moderation_requests.cc
+Handler kick, disconnect, ban, unban, list_bans;
+
 }  // namespace nave::broker::handlers

@@ -180,6 +180,11 @@ Task<Result<void>> list_state(Session& session, Presence& presence, const Client
 }
 
 constexpr auto kHandlers = std::to_array<std::pair<std::string_view, RequestHandler>>({
+    {"kick", &handlers::kick},
+    {"disconnect", &handlers::disconnect},
+    {"ban", &handlers::ban},
+    {"unban", &handlers::unban},
+    {"list_bans", &handlers::list_bans},
     {"set_status", &set_status},
     {"list_peers", &list_peers},
     {"set_summary", &set_summary},

@@ -121,6 +121,7 @@ Result<void> Delivery::send(const Sender& sender, const Target& target, Envelope
     }
     waiting_bytes_ += bytes;
     waiting_.push_back(std::move(waiting));
+    submitted_ += 1;
     if (!lane_runs_) {
         lane_runs_ = true;
         tasks_.spawn("send lane", run_lane());
@@ -147,18 +148,52 @@ Task<void> Delivery::run_lane() {
             waiting_.pop_front();
         }
         in_batch_ = batch.size();
-        co_await store_batch(std::move(batch));
+        const bool clear = co_await resolve_doubts();
+        co_await store_batch(std::move(batch), clear);
         in_batch_ = 0;
     }
 }
 
-Task<void> Delivery::store_batch(std::vector<Waiting> batch) {
+// What may be in the database is settled before anything younger is stored.
+Task<bool> Delivery::resolve_doubts() {
+    const std::vector<std::string> ids = in_doubt_;
+    if (ids.empty()) {
+        co_return true;
+    }
+    const auto keys = co_await store_.requeue(ids);
+    if (!keys) {
+        logger_.failure(LogLevel::warn, "cannot look for envelopes in doubt", keys.error());
+        co_return false;
+    }
+    std::erase_if(in_doubt_,
+                  [&](const std::string& id) { return std::ranges::find(ids, id) != ids.end(); });
+    read_again(*keys);
+    co_return true;
+}
+
+Task<Result<std::vector<Appended>>> Delivery::append(std::vector<Waiting>& batch) {
     std::vector<Append> appends;
+    std::vector<std::string> ids;
     appends.reserve(batch.size());
+    ids.reserve(batch.size());
     for (Waiting& waiting : batch) {
+        ids.push_back(waiting.append.envelope.id);
         appends.push_back(std::move(waiting.append));
     }
-    const auto outcome = co_await store_.append(std::move(appends));
+    auto outcome = co_await store_.append(std::move(appends));
+    if (!outcome && outcome.error().id == "storage.outcome_unknown") {
+        in_doubt_.insert(in_doubt_.end(), ids.begin(), ids.end());
+        start_settling();
+    }
+    co_return outcome;
+}
+
+Task<void> Delivery::store_batch(std::vector<Waiting> batch, bool clear) {
+    Result<std::vector<Appended>> outcome = errors::busy();
+    if (clear) {
+        outcome = co_await append(batch);
+    }
+    passed_ += batch.size();
     for (std::size_t i = 0; i < batch.size(); ++i) {
         Waiting& waiting = batch[i];
         waiting_bytes_ -= waiting.bytes;

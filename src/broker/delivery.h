@@ -127,9 +127,11 @@ class Delivery {
     [[nodiscard]] bool may_push(Presence& presence, Priority priority, UnixMillis now) const;
     [[nodiscard]] static Outgoing outgoing(const Envelope& envelope);
     Task<void> run_lane();
-    Task<void> store_batch(std::vector<Waiting> batch);
+    Task<void> store_batch(std::vector<Waiting> batch, bool clear);
+    [[nodiscard]] Task<Result<std::vector<Appended>>> append(std::vector<Waiting>& batch);
     void push_stored(const Waiting& waiting, Sequence sequence);
     void release_behind(const Waiting& waiting);
+    [[nodiscard]] Task<bool> resolve_doubts();
 
     // ---- delivery_push.cc: pushing, arriving, going back
     void push(Presence& presence, const Outgoing& outgoing, Part::Kind kind, const Key& recipient,
@@ -147,6 +149,8 @@ class Delivery {
     [[nodiscard]] Task<bool> share_waiting();
 
     // ---- delivery_drain.cc: reading the queue
+    // Something for these keys is in the database that goes before what is sent from now on.
+    void read_again(const std::vector<Backlog>& keys);
     [[nodiscard]] bool awaits_returned(const Presence& presence) const;
     Task<void> drain(PresencePtr presence);
     [[nodiscard]] ClaimRequest claim_request(const Presence& presence) const;
@@ -167,6 +171,8 @@ class Delivery {
     std::size_t waiting_bytes_ = 0;
     std::unordered_map<std::string, std::unordered_set<Key, KeyHash>> full_;  // by mesh
     bool stopping_ = false;
+    std::uint64_t submitted_ = 0;  // sends taken into the lane, ever
+    std::uint64_t passed_ = 0;     // of them, those that are stored or refused
     bool lane_runs_ = false;
     bool settling_runs_ = false;
     bool pings_run_ = false;
@@ -175,7 +181,13 @@ class Delivery {
     std::vector<Sequence> finished_;
     std::vector<Returned> returned_;
     std::unordered_map<Key, std::size_t, KeyHash> being_returned_;  // parts, by recipient
-    std::vector<Sharing> sharings_;
+    struct DueSharing {
+        Sharing sharing;
+        std::uint64_t after = 0;  // not before so many sends have passed the lane
+    };
+    std::vector<DueSharing> sharings_;
+    // Envelopes whose commit had no answer: they may be in the database, claimed for somebody.
+    std::vector<std::string> in_doubt_;
 };
 
 }  // namespace nave::broker

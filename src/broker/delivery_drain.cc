@@ -6,6 +6,8 @@
 namespace nave::broker {
 namespace {
 
+constexpr std::chrono::milliseconds kLaneStep{2};
+
 bool is_in_flight(const Presence& presence, const Part& part) {
     return std::ranges::any_of(presence.in_flight, [&](const InFlight& one) {
         return one.envelope->sequence == part.sequence && one.recipient == part.recipient;
@@ -35,6 +37,17 @@ void Delivery::wake(Presence& presence) {
     tasks_.spawn("drain", drain(PresencePtr(&presence)));
 }
 
+void Delivery::read_again(const std::vector<Backlog>& keys) {
+    for (const Backlog& one : keys) {
+        for (Presence* peer : registry_.with_key(one.mesh_id, one.key)) {
+            for (QueuePosition& position : peer->positions) {
+                position.caught_up = false;
+            }
+            wake(*peer);
+        }
+    }
+}
+
 ClaimRequest Delivery::claim_request(const Presence& presence) const {
     ClaimRequest request;
     request.mesh_id = presence.mesh_id;
@@ -47,6 +60,7 @@ ClaimRequest Delivery::claim_request(const Presence& presence) const {
     request.only_urgent = !allows(presence, Priority::next, request.now);
     request.until = request.now + limits_.claim.count();
     request.envelopes_max = limits_.drain_batch;
+    request.former_in_doubt = presence.claims_in_doubt;
     return request;
 }
 
@@ -72,6 +86,8 @@ void Delivery::push_claimed(Presence& presence, const std::vector<ClaimedEnvelop
 // The presence may go, lose its socket or change its status at every wait.
 Task<void> Delivery::drain(PresencePtr kept) {
     Presence& presence = *kept;
+    // What was sent before the presence was there waits for nobody: it must be in the database.
+    const std::uint64_t since = submitted_;
     for (;;) {
         if (presence.gone || !presence.connected()) {
             presence.draining = false;
@@ -87,15 +103,22 @@ Task<void> Delivery::drain(PresencePtr kept) {
         const bool only_urgent = request.only_urgent;
         const std::size_t asked = request.envelopes_max;
         const std::uint32_t connection = presence.connection;
+        const bool lane_passed = passed_ >= since;
         const auto claimed = co_await store_.claim(std::move(request));
         if (!claimed) {
             logger_.failure(LogLevel::warn, "cannot read the queue", claimed.error());
             presence.draining = false;
             presence.drain_again = true;  // the sweep wakes it
+            presence.claims_in_doubt = true;
             co_return;
         }
+        presence.claims_in_doubt = false;
         push_claimed(presence, *claimed, connection);
         if (presence.connection != connection || presence.drain_again || claimed->size() >= asked) {
+            continue;
+        }
+        if (!lane_passed) {
+            co_await loop_.sleep(kLaneStep);
             continue;
         }
         // Nothing was left when it was read, and nothing that was on its way then is missing.
@@ -114,11 +137,7 @@ Task<void> Delivery::release_overdue() {
         logger_.failure(LogLevel::warn, "cannot end overdue claims", released.error());
         co_return;
     }
-    for (const Backlog& one : *released) {
-        for (Presence* peer : registry_.with_key(one.mesh_id, one.key)) {
-            wake(*peer);
-        }
-    }
+    read_again(*released);
 }
 
 void Delivery::sweep() {

@@ -162,15 +162,15 @@ void Delivery::on_disconnect(Presence& presence) {
 }
 
 void Delivery::share(Sharing sharing) {
-    sharings_.push_back(std::move(sharing));
+    sharings_.push_back({std::move(sharing), submitted_});
     start_settling();
 }
 
 // ---- telling the database ----
 
 void Delivery::start_settling() {
-    const bool due =
-        !arrived_.empty() || !finished_.empty() || !returned_.empty() || !sharings_.empty();
+    const bool due = !arrived_.empty() || !finished_.empty() || !returned_.empty() ||
+                     !sharings_.empty() || !in_doubt_.empty();
     if (due && !settling_runs_ && !stopping_) {
         settling_runs_ = true;
         tasks_.spawn("settling", run_settling());
@@ -204,30 +204,36 @@ Task<bool> Delivery::give_back_returned() {
             continue;
         }
         being_returned_.erase(counted);
-        for (Presence* peer : registry_.with_key(one.mesh_id, one.part.recipient)) {
-            wake(*peer);
-        }
+        read_again({{one.mesh_id, one.part.recipient}});
     }
     co_return true;
 }
 
+// What was sent to the session while it was there has to be in the database first: stored, and
+// given back where the push came too late.
 Task<bool> Delivery::share_waiting() {
-    std::vector<Sharing> sharings = std::exchange(sharings_, {});
-    while (!sharings.empty()) {
-        const auto done = co_await store_.share(sharings.back());
+    constexpr std::chrono::milliseconds kStep{2};
+    std::vector<DueSharing> due = std::exchange(sharings_, {});
+    while (!due.empty()) {
+        while (passed_ < due.back().after) {
+            co_await loop_.sleep(kStep);
+        }
+        if (!returned_.empty()) {
+            put_first(sharings_, due);
+            co_return true;
+        }
+        const auto done = co_await store_.share(due.back().sharing);
         if (!done) {
             logger_.failure(LogLevel::warn, "cannot readdress envelopes", done.error());
-            put_first(sharings_, sharings);
+            put_first(sharings_, due);
             co_return false;
         }
-        const Sharing shared = std::move(sharings.back());
-        sharings.pop_back();
+        const Sharing shared = std::move(due.back().sharing);
+        due.pop_back();
         const bool more_of_member = std::ranges::any_of(
-            sharings, [&](const Sharing& other) { return other.member == shared.member; });
+            due, [&](const DueSharing& other) { return other.sharing.member == shared.member; });
         if (!more_of_member) {
-            for (Presence* peer : registry_.with_key(shared.mesh_id, shared.member)) {
-                wake(*peer);
-            }
+            read_again({{shared.mesh_id, shared.member}});
         }
     }
     co_return true;
@@ -250,8 +256,12 @@ Task<bool> Delivery::settle_arrived() {
 
 Task<void> Delivery::run_settling() {
     const Running running(settling_runs_);
-    while (!arrived_.empty() || !finished_.empty() || !returned_.empty() || !sharings_.empty()) {
-        bool done = co_await give_back_returned();
+    while (!arrived_.empty() || !finished_.empty() || !returned_.empty() || !sharings_.empty() ||
+           !in_doubt_.empty()) {
+        bool done = co_await resolve_doubts();
+        if (done) {
+            done = co_await give_back_returned();
+        }
         if (done) {
             done = co_await share_waiting();
         }

@@ -95,6 +95,7 @@ struct Presence : boost::intrusive_ref_counter<Presence, boost::thread_unsafe_co
     std::uint32_t connection = 0;            // grows with every connection lost
     std::array<QueuePosition, 2> positions;  // urgent, rest
     bool draining = false;
+    bool claims_in_doubt = false;  // the last one failed, perhaps after its commit
     bool drain_again = false;
     std::deque<InFlight> in_flight;
     bool ping_due = false;  // a ping is to follow what was pushed last

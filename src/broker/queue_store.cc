@@ -131,20 +131,20 @@ Result<Appended> append_one(Transaction& tx, const Append& append) {
 
 // The rows of one key and urgency that may be claimed, oldest first.
 Result<void> collect_direct(Transaction& tx, const ClaimRequest& request, const Key& recipient,
-                            bool urgent, std::vector<ClaimedEnvelope>& found) {
+                            bool urgent, Sequence newest, std::vector<ClaimedEnvelope>& found) {
     static const auto make = [](storage::Dialect dialect) {
         return std::string("select " ENVELOPE_COLUMNS
                            " from mesh_message m join mesh_member s on s.id = m.sender_member_id "
                            "where m.mesh_id = $1 and m.recipient = $2 and m.urgent = $3 "
                            "and m.delivered_at is null and m.claimed_by is null "
-                           "and m.expires_at > $4 order by m.seq limit $5") +
+                           "and m.expires_at > $4 and m.seq <= $6 order by m.seq limit $5") +
                (dialect == storage::Dialect::postgres ? " for update of m skip locked" : "");
     };
     static const std::string sqlite = make(storage::Dialect::sqlite);
     static const std::string postgres = make(storage::Dialect::postgres);
     return tx.each(tx.dialect() == storage::Dialect::sqlite ? sqlite : postgres,
                    {request.mesh_id, ByteView(recipient), std::int64_t{urgent}, request.now,
-                    static_cast<std::int64_t>(request.envelopes_max)},
+                    static_cast<std::int64_t>(request.envelopes_max), newest},
                    [&](const Row& row) -> Result<void> {
                        found.push_back({{row.integer(0), Part::Kind::direct, recipient},
                                         read_envelope(row, request.mesh_id)});
@@ -153,7 +153,7 @@ Result<void> collect_direct(Transaction& tx, const ClaimRequest& request, const 
 }
 
 Result<void> collect_stored(Transaction& tx, const ClaimRequest& request, const Key& recipient,
-                            bool urgent, std::vector<ClaimedEnvelope>& found) {
+                            bool urgent, Sequence newest, std::vector<ClaimedEnvelope>& found) {
     static const auto make = [](storage::Dialect dialect) {
         return std::string("select " ENVELOPE_COLUMNS
                            " from mesh_delivery d join mesh_message m on m.seq = d.seq "
@@ -161,14 +161,14 @@ Result<void> collect_stored(Transaction& tx, const ClaimRequest& request, const 
                            "where d.mesh_id = $1 and d.recipient = $2 and d.urgent = $3 "
                            "and m.expires_at > $4 "
                            "and (d.claimed_until is null or d.claimed_until <= $4) "
-                           "order by d.seq limit $5") +
+                           "and d.seq <= $6 order by d.seq limit $5") +
                (dialect == storage::Dialect::postgres ? " for update of d skip locked" : "");
     };
     static const std::string sqlite = make(storage::Dialect::sqlite);
     static const std::string postgres = make(storage::Dialect::postgres);
     return tx.each(tx.dialect() == storage::Dialect::sqlite ? sqlite : postgres,
                    {request.mesh_id, ByteView(recipient), std::int64_t{urgent}, request.now,
-                    static_cast<std::int64_t>(request.envelopes_max)},
+                    static_cast<std::int64_t>(request.envelopes_max), newest},
                    [&](const Row& row) -> Result<void> {
                        found.push_back({{row.integer(0), Part::Kind::stored, recipient},
                                         read_envelope(row, request.mesh_id)});
@@ -190,13 +190,34 @@ Result<void> mark_claimed(Transaction& tx, const ClaimRequest& request, const Pa
     return ok();
 }
 
+Result<void> release_claims(Transaction& tx, const ClaimRequest& request) {
+    TRY_VOID(
+        tx.execute("update mesh_message set claimed_by = null, claimed_until = null "
+                   "where claimed_by = $1 and delivered_at is null",
+                   {request.presence_id}));
+    for (const Key& recipient : request.recipients) {
+        TRY_VOID(
+            tx.execute("update mesh_delivery set claimed_by = null, claimed_until = null "
+                       "where mesh_id = $1 and recipient = $2 and claimed_by = $3",
+                       {request.mesh_id, ByteView(recipient), request.presence_id}));
+    }
+    return ok();
+}
+
 Result<std::vector<ClaimedEnvelope>> claim_in(Transaction& tx, const ClaimRequest& request) {
+    // Each statement sees what was committed before it: without a common end the later ones would
+    // find envelopes younger than some that the earlier ones could not see yet.
+    TRY(const auto last, tx.query_one("select coalesce(max(seq), 0) from mesh_message", {}));
+    const Sequence newest = last->integer(0);
+    if (request.former_in_doubt) {
+        TRY_VOID(release_claims(tx, request));
+    }
     std::vector<ClaimedEnvelope> found;
     for (const Key& recipient : request.recipients) {
         for (const bool urgent : {true, false}) {
             if (urgent || !request.only_urgent) {
-                TRY_VOID(collect_direct(tx, request, recipient, urgent, found));
-                TRY_VOID(collect_stored(tx, request, recipient, urgent, found));
+                TRY_VOID(collect_direct(tx, request, recipient, urgent, newest, found));
+                TRY_VOID(collect_stored(tx, request, recipient, urgent, newest, found));
             }
         }
     }
@@ -403,6 +424,49 @@ Task<Result<std::vector<Backlog>>> QueueStore::backlogs(std::int64_t limit) {
         return found;
     };
     co_return co_await database_.read(std::move(read));
+}
+
+namespace {
+
+Result<void> requeue_one(Transaction& tx, const std::string& id, std::vector<Backlog>& keys) {
+    TRY(const auto row, tx.query_one("select seq, mesh_id, urgent, recipient, live_recipients "
+                                     "from mesh_message where id = $1 and delivered_at is null",
+                                     {id}));
+    if (!row) {
+        return ok();
+    }
+    const Sequence sequence = row->integer(0);
+    if (!row->is_null(3)) {
+        keys.push_back({row->text(1), key_of(row->bytes(3))});
+    }
+    if (!row->is_null(4)) {
+        for (const Key& key : unpacked(row->bytes(4))) {
+            TRY_VOID(add_delivery(tx, row->text(1), key, row->integer(2) != 0, sequence));
+        }
+    }
+    TRY_VOID(
+        tx.execute("update mesh_message set claimed_by = null, claimed_until = null, "
+                   "live_recipients = null where seq = $1",
+                   {sequence}));
+    TRY_VOID(tx.each("select recipient from mesh_delivery where seq = $1", {sequence},
+                     [&](const Row& part) -> Result<void> {
+                         keys.push_back({row->text(1), key_of(part.bytes(0))});
+                         return ok();
+                     }));
+    return ok();
+}
+
+}  // namespace
+
+Task<Result<std::vector<Backlog>>> QueueStore::requeue(std::vector<std::string> ids) {
+    auto write = [ids = std::move(ids)](Transaction& tx) -> Result<std::vector<Backlog>> {
+        std::vector<Backlog> keys;
+        for (const std::string& id : ids) {
+            TRY_VOID(requeue_one(tx, id, keys));
+        }
+        return keys;
+    };
+    co_return co_await database_.write(std::move(write));
 }
 
 Task<Result<std::vector<Backlog>>> QueueStore::release_overdue(UnixMillis now) {

@@ -74,6 +74,9 @@ struct ClaimRequest {
     std::vector<Key> recipients;  // the member's key and, if it has one, the session's
     std::string presence_id;
     bool only_urgent = false;  // priority now
+    // A former claim of this presence may have been committed though it failed: what is claimed for
+    // it is free again first, in flight or not.
+    bool former_in_doubt = false;
     UnixMillis now = 0;
     UnixMillis until = 0;
     std::size_t envelopes_max = 64;
@@ -133,6 +136,9 @@ class QueueStore {
     Task<Result<void>> give_back(std::vector<Part> parts);
     // Direct envelopes whose claim has ended are free again. Returns their keys, one for each.
     Task<Result<std::vector<Backlog>>> release_overdue(UnixMillis now);
+    // Envelopes whose insert may have been committed though it failed: what is there is queued for
+    // all its recipients, claimed by nobody. Returns their keys.
+    Task<Result<std::vector<Backlog>>> requeue(std::vector<std::string> ids);
     // Delivery rows of a session for its member as well, or instead.
     Task<Result<void>> share(Sharing sharing);
 

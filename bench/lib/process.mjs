@@ -58,6 +58,25 @@ export const freePort = () =>
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
+// Whether something answers there; of a tcp:// address, whether it takes connections.
+function answers(url) {
+    const { protocol, hostname, port } = new URL(url);
+    if (protocol !== 'tcp:') {
+        return fetch(url).then(
+            (answer) => answer.arrayBuffer().then(() => true),
+            () => false,
+        );
+    }
+    return new Promise((resolve) => {
+        const socket = net.connect(Number(port), hostname);
+        socket.on('connect', () => {
+            socket.destroy();
+            resolve(true);
+        });
+        socket.on('error', () => resolve(false));
+    });
+}
+
 // Starts a peer that listens on `url` and waits until it answers there.
 export async function startPeer(command, args, url, options = {}) {
     const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'], ...options });
@@ -67,9 +86,7 @@ export async function startPeer(command, args, url, options = {}) {
     child.on('error', (error) => console.error(`${command}: ${error.message}`));
     const end = Date.now() + 20_000;
     for (;;) {
-        const answer = await fetch(url).catch(() => undefined);
-        if (answer) {
-            await answer.arrayBuffer();
+        if (await answers(url)) {
             break;
         }
         if (child.exitCode !== null || Date.now() > end) {

@@ -31,6 +31,8 @@ Broker::Broker(Loop& loop, const Config& config_in, const Clock& clock_in, Entro
       memories(database),
       work(database),
       overview(database),
+      skills(database),
+      contexts(database),
       queue(database, config_in.queue),
       streams(registry, clock_in),
       delivery(loop, clock_in, registry, queue, tasks_in, logger_in, metrics_in,

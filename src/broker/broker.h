@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "broker/config.h"
+#include "broker/context_store.h"
 #include "broker/delivery.h"
 #include "broker/handshake.h"
 #include "broker/memory_store.h"
@@ -13,6 +14,7 @@
 #include "broker/overview_store.h"
 #include "broker/queue_store.h"
 #include "broker/registry.h"
+#include "broker/skill_store.h"
 #include "broker/state_store.h"
 #include "broker/streams.h"
 #include "broker/work_store.h"
@@ -65,6 +67,8 @@ class Broker {
     MemoryStore memories;
     WorkStore work;
     OverviewStore overview;
+    SkillStore skills;
+    ContextStore contexts;
     QueueStore queue;
     Registry registry;
     Streams streams;

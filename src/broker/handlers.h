@@ -17,6 +17,9 @@ Handler mesh_info, set_profile, set_stats;
 Handler create_task, claim_task, complete_task, list_tasks;
 // stream_requests.cc
 Handler create_stream, subscribe, unsubscribe, publish, list_streams;
+// skill_requests.cc
+Handler share_skill, get_skill, list_skills, remove_skill;
+Handler share_context, get_context, list_contexts;
 
 // moderation_requests.cc
 Handler kick, disconnect, ban, unban, list_bans;

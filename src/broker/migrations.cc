@@ -39,6 +39,12 @@ constexpr char kApiKeysSqlite[] = {
 constexpr char kApiKeysPostgres[] = {
 #embed "migrations/0004_api_keys.postgres.sql"
 };
+constexpr char kSkillSqlite[] = {
+#embed "migrations/0006_skill.sqlite.sql"
+};
+constexpr char kSkillPostgres[] = {
+#embed "migrations/0006_skill.postgres.sql"
+};
 
 constexpr storage::Migration kMigrations[] = {
     {1, "init", {kInitSqlite, sizeof kInitSqlite}, {kInitPostgres, sizeof kInitPostgres}},
@@ -52,6 +58,7 @@ constexpr storage::Migration kMigrations[] = {
      {kApiKeysSqlite, sizeof kApiKeysSqlite},
      {kApiKeysPostgres, sizeof kApiKeysPostgres}},
     {5, "task", {kTaskSqlite, sizeof kTaskSqlite}, {kTaskPostgres, sizeof kTaskPostgres}},
+    {6, "skill", {kSkillSqlite, sizeof kSkillSqlite}, {kSkillPostgres, sizeof kSkillPostgres}},
 };
 
 }  // namespace

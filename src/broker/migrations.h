@@ -22,6 +22,8 @@ inline constexpr auto kTables = std::to_array<std::string_view>({
     "mesh_memory",
     "mesh_api_key",
     "mesh_task",
+    "mesh_skill",
+    "mesh_context",
 });
 
 // In the transaction of a restore, after the rows are in place.

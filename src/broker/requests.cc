@@ -211,6 +211,13 @@ constexpr auto kHandlers = std::to_array<std::pair<std::string_view, RequestHand
     {"unsubscribe", &handlers::unsubscribe},
     {"publish", &handlers::publish},
     {"list_streams", &handlers::list_streams},
+    {"share_skill", &handlers::share_skill},
+    {"get_skill", &handlers::get_skill},
+    {"list_skills", &handlers::list_skills},
+    {"remove_skill", &handlers::remove_skill},
+    {"share_context", &handlers::share_context},
+    {"get_context", &handlers::get_context},
+    {"list_contexts", &handlers::list_contexts},
 });
 
 }  // namespace

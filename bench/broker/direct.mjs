@@ -24,7 +24,7 @@ export async function measureDirect() {
     const nats = await startNats();
     const mosquitto = await startMosquitto();
     const redis = await startRedis();
-    const nave = await startNave('Nave, SQLite', 32);
+    const nave = await startNave('Nave, SQLite');
     const servers = [nave, redis, nats.core, nats.jetStream, mosquitto.once];
     const goals = [];
     for (const shape of kShapes) {

@@ -28,7 +28,7 @@ async function built() {
 
 async function start(protocol, mode, lines, seconds, inFlight, bytes) {
     const file = path.join(temporaryDirectory(), 'connections');
-    fs.writeFileSync(file, lines.map((line) => `${line.join('\t')}\n`).join(''));
+    fs.writeFileSync(file, (await lines).map((line) => `${line.join('\t')}\n`).join(''));
     const child = spawn(
         await built(),
         [protocol, mode, file, seconds, inFlight, bytes].map(String),
@@ -46,7 +46,7 @@ async function start(protocol, mode, lines, seconds, inFlight, bytes) {
     return { child, exited, line };
 }
 
-// A server under load is { protocol, pids, lines(roles) }: the lines are its connections.
+// A server under load is { protocol, pids }; the lines are its connections, or a promise of them.
 export async function load(server, mode, lines, { inFlight, bytes, seconds = kSeconds }) {
     const { exited, line } = await start(server.protocol, mode, lines, seconds, inFlight, bytes);
     const used = () => server.pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);

@@ -1,6 +1,6 @@
 // The servers under measurement, each on free loopback ports with a directory of its own:
-// { name, protocol, pids, lines(count, role), stop() }. `lines` are connections for the generator:
-// port, key, hello.
+// { name, protocol, pids, lines(count), stop() }. `lines` are connections for the generator: port,
+// key, hello.
 import fs from 'node:fs';
 import path from 'node:path';
 import { BrokerAdmin, Peer, join, peerKeys } from '../../tests/support/broker_peer.mjs';
@@ -16,16 +16,15 @@ export async function createMembers(url, count) {
     const admin = new BrokerAdmin(url, kToken);
     const mesh = await admin.createMesh();
     const invite = await admin.invite(mesh, { maxUses: 100_000 });
-    const made = [];
-    for (let i = 0; i < count; i += 1) {
+    const joinOne = async (_, i) => {
         const keys = peerKeys();
         const joined = await join(url, invite.token, keys.hex, `peer ${i}`);
         if (!joined.json?.ok) {
             throw new Error(`join: ${joined.status} ${joined.text}`);
         }
-        made.push({ id: joined.json.memberId, keys, mesh });
-    }
-    return made;
+        return { id: joined.json.memberId, keys, mesh };
+    };
+    return Promise.all(Array.from({ length: count }, joinOne));
 }
 
 // Hellos are good for a minute, and no two of a member may be the same.
@@ -52,15 +51,17 @@ export const startNaveServer = (env = {}, services = ['broker']) =>
         },
     });
 
-// Nave with `count` members; lines(n) are the first n of them.
-export async function startNave(name, count, { env, morePids = [] } = {}) {
+// Every lines() are the members of a new mesh.
+export async function startNave(name, { env, morePids = [] } = {}) {
     const server = await startNaveServer(env);
-    const members = await createMembers(server.url, count);
+    const linesOf = (members) => naveLines(members, () => server.port);
     return {
         name,
         protocol: 'nave',
         pids: [server.child.pid, ...morePids],
-        lines: (n) => naveLines(members.slice(0, n), () => server.port),
+        members: (count) => createMembers(server.url, count),
+        linesOf,
+        lines: async (count) => linesOf(await createMembers(server.url, count)),
         stop: () => server.finish(),
     };
 }

@@ -29,8 +29,8 @@ export function postgresPids(postgres) {
 
 export async function measureStores() {
     const postgres = await Postgres.start();
-    const sqliteNave = await startNave('SQLite', 32);
-    const postgresNave = await startNave('PostgreSQL', 32, {
+    const sqliteNave = await startNave('SQLite');
+    const postgresNave = await startNave('PostgreSQL', {
         env: { DATABASE_URL: await postgres.createDatabase() },
         morePids: postgresPids(postgres),
     });

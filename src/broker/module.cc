@@ -28,7 +28,7 @@ struct BrokerModule::Parts {
     HttpPeers http_peers;
     api::Context context;
     net::Router router;
-    bool was_healthy = true;
+    int failures = 0;  // checks of the database in a row
 
     explicit Parts(Deps given)
         : deps(std::move(given)),
@@ -91,12 +91,15 @@ struct BrokerModule::Parts {
                 healthy ? std::nullopt
                         : std::optional<std::string>("The storage backend cannot be used."));
             metrics.set_database_healthy(healthy);
-            if (healthy != was_healthy) {
-                was_healthy = healthy;
-                if (healthy) {
-                    deps.logger.info("db healthy");
-                } else {
-                    deps.logger.warn("db ping failed");
+            const auto trouble = deps.database.trouble();
+            if (!trouble && failures > 0) {
+                deps.logger.info("db healthy", {{"prior_failures", failures}});
+                failures = 0;
+            } else if (trouble) {
+                failures += 1;
+                if (failures == 1) {
+                    deps.logger.warn("db ping failed",
+                                     {{"consecutive_failures", failures}, {"error", *trouble}});
                 }
             }
             co_await deps.loop.sleep(kHealthCheck);

@@ -1,5 +1,6 @@
 // Reading the fields of `hello`, `session_hello` and `send`. Unknown fields are ignored; what has
 // the wrong type is refused, except where clients of the original are known to be careless.
+#include "base/json_reader.h"
 #include "broker/errors.h"
 #include "broker/fields.h"
 #include "broker/groups.h"
@@ -107,6 +108,22 @@ Result<Send> read_send(const ClientRequest& request, std::size_t bytes_max) {
         return errors::not_found("There are no topics on this broker.");
     }
     return send;
+}
+
+std::optional<ClientRequest> parse_request(std::string_view payload) {
+    auto parsed = json::parse(payload, {.depth_max = 32, .floats_allowed = true});
+    if (!parsed || !parsed->is_object()) {
+        return std::nullopt;
+    }
+    ClientRequest request;
+    request.fields = std::move(parsed->get_object());
+    request.type = text_or_empty(request.fields, "type");
+    request.request_id = text_or_empty(request.fields, "_reqId");
+    request.bytes = payload.size();
+    if (request.type.empty() || request.request_id.size() > 256) {
+        return std::nullopt;
+    }
+    return request;
 }
 
 }  // namespace nave::broker

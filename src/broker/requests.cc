@@ -168,13 +168,18 @@ Task<Result<void>> get_state(Session& session, Presence& presence, const ClientR
 }
 
 Task<Result<void>> list_state(Session& session, Presence& presence, const ClientRequest& request) {
-    CO_TRY(const auto entries, co_await session.broker().states.list(presence.mesh_id));
+    CO_TRY(auto after, text_field(request.fields, "after", kStateKeyBytes));
+    const std::string mesh_id = presence.mesh_id;
+    CO_TRY(const auto page, co_await session.broker().states.list(mesh_id, std::move(after)));
     AnswerList list;
-    for (const StateEntry& entry : entries) {
+    for (const StateEntry& entry : page.entries) {
         list.add([&](json::ObjectWriter& writer) { append_state(writer, entry); });
     }
     Answer answer("state_list", request.request_id);
     list.finish(answer, "entries");
+    if (page.more) {
+        answer.fields().boolean("more", true);
+    }
     session.reply(answer.take());
     co_return ok();
 }

@@ -14,6 +14,9 @@ using RequestHandler = Task<Result<void>> (*)(Session& session, Presence& presen
 // Null: the type is not known, and the message is ignored.
 [[nodiscard]] RequestHandler find_handler(std::string_view type);
 
+// A message of a client: a JSON object with a type. Nullopt for anything else.
+[[nodiscard]] std::optional<ClientRequest> parse_request(std::string_view payload);
+
 // Fields of `hello` and `session_hello`, shapes only. Error "invalid_argument".
 struct Hello {
     Introduction introduction;

@@ -6,6 +6,7 @@
 #include "broker/requests.h"
 #include "broker/wire.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -16,22 +17,6 @@ namespace {
 constexpr std::size_t kWaitingMax = 256;
 constexpr std::size_t kSendsMax = 1'024;
 constexpr std::size_t kWaitingBytesMax = 4 * 1024 * 1024;
-
-std::optional<ClientRequest> parse_request(std::string_view payload) {
-    auto parsed = json::parse(payload, {.depth_max = 32, .floats_allowed = true});
-    if (!parsed || !parsed->is_object()) {
-        return std::nullopt;
-    }
-    ClientRequest request;
-    request.fields = std::move(parsed->get_object());
-    request.type = text_or_empty(request.fields, "type");
-    request.request_id = text_or_empty(request.fields, "_reqId");
-    request.bytes = payload.size();
-    if (request.type.empty() || request.request_id.size() > 256) {
-        return std::nullopt;
-    }
-    return request;
-}
 
 }  // namespace
 
@@ -143,7 +128,12 @@ void Session::refuse_hello(const ClientRequest& request, HelloRefusal why,
                                                  {"existing", broker_.registry.count(mesh_id)},
                                                  {"cap", broker_.config.connections_per_mesh_max}});
     } else {
-        broker_.logger.warn("hello sig rejected", {{"reason", form.code}, {"mesh_id", mesh_id}});
+        constexpr std::size_t kShown = 12;
+        std::string key = text_or_empty(request.fields,
+                                        request.type == "hello" ? "pubkey" : "parentMemberPubkey");
+        key.resize(std::min(key.size(), kShown));
+        broker_.logger.warn("hello sig rejected",
+                            {{"reason", form.code}, {"mesh_id", mesh_id}, {"pubkey", key}});
     }
     if (!closed_) {
         socket_->close(form.close_code, form.close_reason);

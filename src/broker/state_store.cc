@@ -55,15 +55,32 @@ Task<Result<std::optional<StateEntry>>> StateStore::get(std::string mesh_id, std
     co_return co_await database_.read(std::move(read));
 }
 
-Task<Result<std::vector<StateEntry>>> StateStore::list(std::string mesh_id) {
-    auto read = [mesh_id = std::move(mesh_id)](Transaction& tx) -> Result<std::vector<StateEntry>> {
-        std::vector<StateEntry> entries;
-        TRY_VOID(tx.each("select " STATE_COLUMNS " from mesh_state where mesh_id = $1 order by key",
-                         {mesh_id}, [&](const Row& row) -> Result<void> {
-                             entries.push_back(read_entry(row));
-                             return ok();
-                         }));
-        return entries;
+Task<Result<StateStore::Page>> StateStore::list(std::string mesh_id, std::string after) {
+    constexpr std::int64_t kRows = 64;
+    auto read = [mesh_id = std::move(mesh_id),
+                 after = std::move(after)](Transaction& tx) -> Result<Page> {
+        Page page;
+        std::string last = after;
+        std::size_t bytes = 0;
+        for (std::int64_t rows = kRows; rows == kRows && !page.more;) {
+            rows = 0;
+            TRY_VOID(tx.each("select " STATE_COLUMNS " from mesh_state where mesh_id = $1 "
+                             "and key > $2 order by key limit $3",
+                             {mesh_id, last, kRows}, [&](const Row& row) -> Result<void> {
+                                 rows += 1;
+                                 StateEntry entry = read_entry(row);
+                                 bytes += entry.key.size() + entry.value.size();
+                                 page.more = page.more || bytes > kListBytesMax;
+                                 if (!page.more || page.entries.empty()) {
+                                     page.entries.push_back(std::move(entry));
+                                 }
+                                 return ok();
+                             }));
+            if (!page.entries.empty()) {
+                last = page.entries.back().key;
+            }
+        }
+        return page;
     };
     co_return co_await database_.read(std::move(read));
 }

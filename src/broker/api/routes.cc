@@ -244,17 +244,21 @@ Task<Result<JoinOutcome>> join_mesh(Context& context, JoinBody body) {
 
 Task<net::Response> join(Context* context, const net::Request& request) {
     const Broker& broker = context->broker;
+    const SteadyTime began = broker.clock.steady();
     auto body = read_join(request.body);
     if (!body) {
         co_return refusal(400, body.error().message);
     }
     const std::string peer = hex_key(body->peer_key);
     const auto outcome = co_await join_mesh(*context, std::move(*body));
+    const auto took =
+        std::chrono::duration_cast<std::chrono::milliseconds>(broker.clock.steady() - began);
     broker.logger.info("join", {{"route", "/join"},
                                 {"pubkey", std::string_view(peer).substr(0, 12)},
                                 {"ok", outcome.has_value()},
                                 {"error", outcome ? std::string() : outcome.error().id},
-                                {"already_member", outcome && outcome->already_member}});
+                                {"already_member", outcome && outcome->already_member},
+                                {"latency_ms", took.count()}});
     if (!outcome) {
         const bool ours = outcome.error().code == Code::unavailable ||
                           outcome.error().code == Code::timeout ||

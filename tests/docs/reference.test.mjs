@@ -90,14 +90,20 @@ test('docs/errors.md lists every error of prekeys', () => {
     );
 });
 
-test('the worked signatures of the protocol page are right', () => {
-    const page = read('docs/protocol/prekeys.md');
-    const seed = Buffer.from([...Array(32).keys()]);
-    const key = crypto.createPrivateKey({
-        key: Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]),
+// The key whose seed is 32 bytes that count up from `first`.
+const exampleKey = (first) =>
+    crypto.createPrivateKey({
+        key: Buffer.from([
+            ...Buffer.from('302e020100300506032b657004220420', 'hex'),
+            ...Array.from({ length: 32 }, (_, i) => first + i),
+        ]),
         format: 'der',
         type: 'pkcs8',
     });
+
+test('the worked signatures of the page of prekeys are right', () => {
+    const page = read('docs/protocol/prekeys.md');
+    const key = exampleKey(0);
     for (const [scheme, length] of [
         ['a', 46],
         ['b', 166],
@@ -110,7 +116,44 @@ test('the worked signatures of the protocol page are right', () => {
     }
 });
 
-test('the protocol page names every path of the API description', () => {
+test('the worked signatures of the page of the broker are right', () => {
+    const page = read('docs/protocol/broker.md');
+    for (const [name, seed, length] of [
+        ['hello', 0, 144],
+        ['attestation', 0, 169],
+        ['session_hello', 32, 201],
+        ['invite', 64, 194],
+    ]) {
+        const [, text] = new RegExp(`\`\`\`text ${name}\n(.*?)\n\`\`\``, 's').exec(page);
+        const signature = crypto.sign(null, Buffer.from(text), exampleKey(seed)).toString('hex');
+        assert.ok(page.includes(signature), `${name}: the page lacks ${signature}`);
+        assert.equal(Buffer.byteLength(text), length);
+        assert.match(page, new RegExp(`${length} bytes`));
+    }
+});
+
+test('the page of the broker names every request and every route', () => {
+    const page = read('docs/protocol/broker.md');
+    const types = [...read('src/broker/requests.cc').matchAll(/^    \{"(\w+)", &/gm)];
+    assert.ok(types.length > 30, 'the table of requests was read');
+    const routes = ['admin_routes', 'message_routes', 'routes'].flatMap((file) => [
+        ...read(`src/broker/api/${file}.cc`).matchAll(
+            /add\(net::Method::(?:get|post|del),\s+"([^"]+)"/g,
+        ),
+    ]);
+    assert.ok(routes.length > 15, 'the routes were read');
+    const missing = [
+        ...types.map(([, type]) => type).filter((type) => !page.includes(`\`${type}\``)),
+        ...routes.map(([, route]) => route).filter((route) => !page.includes(route)),
+    ];
+    // `client_ack {...}` and `set_status {...}` are shown with their fields.
+    assert.deepEqual(
+        missing.filter((name) => !new RegExp(`\`${name} \\{`).test(page)),
+        [],
+    );
+});
+
+test('the page of prekeys names every path of the API description', () => {
     const page = read('docs/protocol/prekeys.md');
     const paths = [...read('src/prekeys/openapi.yaml').matchAll(/^  (\/v1\/[^:]+(?:\{\w+\})?):$/gm)];
     assert.ok(paths.length > 10, 'the description was read');

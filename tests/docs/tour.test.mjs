@@ -1,6 +1,7 @@
-// The tour of README.md, run as it is printed: every block marked `sh tour` goes to one shell, in
+// The tours of README.md, run as they are printed: every block marked `sh tour` goes to one shell, in
 // order, and what a block prints must match the `text tour` block behind it ("…" stands for
-// anything). Only the data directory and the port are replaced, where the first block sets them.
+// anything). A block that sets data directory and port begins a tour of its own; only these two are
+// replaced.
 //
 // The shell runs in a scratch directory that holds links to what the tour names of the repository.
 import assert from 'node:assert/strict';
@@ -14,7 +15,8 @@ import { binary, cleanEnvironment, temporaryDirectory } from '../support/server.
 
 const kRoot = fileURLToPath(new URL('../..', import.meta.url));
 const kDeadlineMs = 120_000;
-const kSettings = 'export NAVE_DATA_DIR=data/tour PORT=3900';
+const kSettings = /^export NAVE_DATA_DIR=data\/tour (PORT=3900|BROKER_PORT=7900)$/m;
+const kTours = ['prekeys', 'broker'];
 const kEndOfBlock = '--- end of tour block ---';
 
 const needsBinary = fs.existsSync(binary()) ? {} : { skip: `NOT RUN: no binary at ${binary()}` };
@@ -34,6 +36,18 @@ function tourBlocks(markdown) {
         }
     }
     return blocks;
+}
+
+function toursOf(markdown) {
+    const tours = [];
+    for (const block of tourBlocks(markdown)) {
+        if (kSettings.test(block.script)) {
+            tours.push([]);
+        }
+        assert.ok(tours.length > 0, `the first block of a tour sets ${kSettings}`);
+        tours.at(-1).push(block);
+    }
+    return tours;
 }
 
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
@@ -99,17 +113,22 @@ function scratchRepository() {
     return directory;
 }
 
-test('the tour of the README works as printed', needsBinary, async () => {
-    const blocks = tourBlocks(fs.readFileSync(path.join(kRoot, 'README.md'), 'utf8'));
-    assert.ok(blocks.length >= 8, `only ${blocks.length} blocks are marked as part of the tour`);
-    assert.equal(blocks[0].script.split(kSettings).length, 2, `the first block has: ${kSettings}`);
+test('the README has a tour of each service', () => {
+    const tours = toursOf(fs.readFileSync(path.join(kRoot, 'README.md'), 'utf8'));
+    assert.equal(tours.length, kTours.length);
+    for (const blocks of tours) {
+        assert.ok(blocks.length >= 8, `only ${blocks.length} blocks are marked as part of a tour`);
+    }
+});
 
+async function runTour(at) {
+    const blocks = toursOf(fs.readFileSync(path.join(kRoot, 'README.md'), 'utf8'))[at];
     const cwd = scratchRepository();
     try {
         const env = cleanEnvironment({ TOUR_PORT: String(await freePort()) });
         blocks[0].script = blocks[0].script.replace(
             kSettings,
-            'export NAVE_DATA_DIR="$PWD/data" PORT="$TOUR_PORT"',
+            (_, port) => `export NAVE_DATA_DIR="$PWD/data" ${port.split('=')[0]}="$TOUR_PORT"`,
         );
         // /dev/null: curl and node must not read the script that the shell reads.
         const text = blocks
@@ -130,9 +149,13 @@ test('the tour of the README works as printed', needsBinary, async () => {
     } finally {
         fs.rmSync(cwd, { recursive: true, force: true });
     }
+}
+
+kTours.forEach((name, at) => {
+    test(`the tour of ${name} works as printed`, needsBinary, () => runTour(at));
 });
 
-test('the example gives advice instead of a stack when nobody answers', async () => {
+test('the example of prekeys gives advice instead of a stack when nobody answers', async () => {
     const port = await freePort();
     const example = path.join(kRoot, 'examples/register-and-fetch.mjs');
     const { code, stderr } = await runShell(

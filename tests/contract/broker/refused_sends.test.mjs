@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { peerKeys } from '../../support/broker_peer.mjs';
 import { onEachBroker, sample, Scene, settled, texts } from '../../support/broker_scene.mjs';
-import { until } from '../../support/server.mjs';
 
 const rejected = (context, reason) =>
     sample(context, `broker_messages_rejected_total{reason="${reason}"}`);
@@ -116,7 +115,7 @@ onEachBroker(
             // Another member has its own.
             assert.equal((await ada.envelope(one.key, 'from ada')).type, 'ack');
             await one.push('from ada');
-            await until(() => texts(ada).length >= 4, { what: 'four envelopes' });
+            await settled(ada);
             assert.deepEqual(texts(ada), ['good', 'good', 'good', 'good']);
         });
 

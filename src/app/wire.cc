@@ -84,7 +84,9 @@ Task<Result<RunningService>> make_broker(const Surroundings& around, storage::Da
         around.logger.child("broker", parse_log_level(settings.text("BROKER_LOG_LEVEL"))),
         broker::read_config(settings),
         std::string(kVersion),
-        around.commit};
+        around.commit,
+        around.bus,
+        settings.has_value("REDIS_URL") && database.dialect() == storage::Dialect::postgres};
     CO_TRY(auto module, co_await broker::BrokerModule::create(std::move(deps)));
     const net::Router* router = &module->router();
     RunningService running{std::move(module), router};

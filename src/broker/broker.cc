@@ -1,5 +1,6 @@
 #include "broker/broker.h"
 
+#include "broker/cluster.h"
 #include "broker/ids.h"
 #include "broker/wire.h"
 
@@ -39,6 +40,7 @@ Broker::Broker(Loop& loop, const Config& config_in, const Clock& clock_in, Entro
                config_in.delivery),
       send_limiter(clock_in, config_in.send_rate),
       publish_limiter(clock_in, kPublishRate),
+      loop_(loop),
       workers_(workers) {}
 
 // ---- arriving ----
@@ -54,12 +56,16 @@ Task<Result<bool>> Broker::ensure_mesh(std::string mesh_id) {
     // Another hello may have loaded it meanwhile.
     if (!registry.knows_mesh(mesh_id)) {
         registry.load_mesh(std::move(loaded->mesh), std::move(loaded->members));
+        if (cluster != nullptr) {
+            CO_TRY_VOID(co_await cluster->learn(mesh_id));
+        }
     }
     co_return true;
 }
 
 bool Broker::is_full(std::string_view mesh_id) const {
-    return registry.count(mesh_id) >= config.connections_per_mesh_max &&
+    return cluster == nullptr &&  // the database knows
+           registry.count(mesh_id) >= config.connections_per_mesh_max &&
            registry.longest_disconnected(mesh_id) == nullptr;
 }
 
@@ -104,6 +110,9 @@ Task<Result<std::expected<Arrival, HelloRefusal>>> Broker::arrive(HelloProof pro
     CO_TRY(const bool known, co_await ensure_mesh(introduction.mesh_id));
     const Member* member =
         known ? registry.member_by_key(introduction.mesh_id, proof.member_key) : nullptr;
+    if (known && member == nullptr && cluster != nullptr && !proof.key_in_upper_case) {
+        CO_TRY(member, co_await find_newcomer(introduction.mesh_id, proof.member_key));
+    }
     if (member == nullptr || proof.key_in_upper_case) {
         co_return refused(refusal_of_stranger(introduction.mesh_id, proof));
     }
@@ -133,6 +142,12 @@ Task<Result<std::expected<Arrival, HelloRefusal>>> Broker::arrive(HelloProof pro
         co_return refused(HelloRefusal::replayed);
     }
 
+    if (cluster != nullptr) {
+        std::optional<HelloStamp> hello =
+            HelloStamp{proof.replay_key, proof.signed_at + 2 * kHelloSkew.count()};
+        co_return co_await admit_among_nodes(*member, proof.session_key, std::move(hello),
+                                             std::move(introduction.profile), std::move(socket));
+    }
     auto arrival =
         admit(*member, proof.session_key, std::move(introduction.profile), std::move(socket));
     co_return arrival ? Outcome(*arrival) : refused(arrival.error());
@@ -160,6 +175,13 @@ std::expected<Arrival, HelloRefusal> Broker::admit(const Member& member,
         depart(*registry.longest_disconnected(member.mesh_id));
     }
 
+    return Arrival{
+        &settle_in(make_presence(member, session_key, std::move(profile), std::move(socket)), true),
+        false};
+}
+
+PresencePtr Broker::make_presence(const Member& member, const std::optional<Key>& session_key,
+                                  Profile profile, net::WebSocketPtr socket) {
     PresencePtr presence(new Presence);
     presence->id = new_id(entropy);
     presence->mesh_id = member.mesh_id;
@@ -176,14 +198,22 @@ std::expected<Arrival, HelloRefusal> Broker::admit(const Member& member,
     presence->last_seen_at = presence->connected_at;
     presence->status.updated_at = presence->connected_at;
     presence->socket = std::move(socket);
-    replace_session(*presence);
+    return presence;
+}
+
+Presence& Broker::settle_in(PresencePtr presence, bool is_new) {
+    if (is_new && cluster == nullptr) {
+        replace_session(*presence);
+    }
     share_with(*presence);
     Presence& added = registry.add(std::move(presence));
-    apply_pending(added);
+    if (is_new) {
+        apply_pending(added);
+    }
     if (added.profile.groups != added.member.default_groups) {
         remember_groups(added);
     }
-    return Arrival{&added, false};
+    return added;
 }
 
 // One live connection per session id of a member; the younger wins.
@@ -205,14 +235,13 @@ void Broker::replace_session(const Presence& arriving) {
 void Broker::share_with(const Presence& arriving) {
     const std::vector<Presence*> others = registry.with_key(arriving.mesh_id, arriving.member.key);
     for (Presence* leased : others) {
-        if (leased->connected() || !leased->session_key ||
-            leased->member.id != arriving.member.id) {
+        if (leased->is_there() || !leased->session_key || leased->member.id != arriving.member.id) {
             continue;
         }
         Sharing sharing = sharing_of(*leased);
         sharing.keep = true;
         for (const Presence* other : others) {
-            if (other->connected()) {
+            if (other->is_there()) {
                 add_seen(sharing, *other);
             }
         }
@@ -269,9 +298,17 @@ void Broker::leave(Presence& presence) {
         return;
     }
     registry.set_disconnected(presence, clock.now() + config.reconnect_lease.count());
+    changed(presence);
 }
 
 void Broker::depart(Presence& presence) {
+    if (cluster != nullptr) {
+        cluster->departed(presence);
+    }
+    remove(presence);
+}
+
+void Broker::remove(Presence& presence) {
     if (presence.connected()) {
         delivery.on_disconnect(presence);
     }
@@ -301,6 +338,11 @@ bool Broker::is_admin(const Member& member) const {
 
 void Broker::end_connection(Presence& presence, std::uint16_t close_code, std::string_view reason,
                             bool may_return) {
+    if (presence.remote()) {
+        cluster->end_elsewhere(presence,
+                               {presence.id, close_code, std::string(reason), may_return});
+        return;
+    }
     const net::WebSocketPtr socket = presence.socket;
     if (may_return && socket != nullptr) {
         leave(presence);
@@ -314,7 +356,7 @@ void Broker::end_connection(Presence& presence, std::uint16_t close_code, std::s
 
 void Broker::revoke(const Member& member) {
     for (Presence* peer : registry.in_mesh(member.mesh_id)) {
-        if (peer->member.id == member.id) {
+        if (peer->member.id == member.id && !peer->remote()) {
             end_connection(*peer, kBanned, "banned", false);
         }
     }
@@ -323,6 +365,11 @@ void Broker::revoke(const Member& member) {
 
 void Broker::archive(std::string_view mesh_id) {
     for (Presence* peer : registry.in_mesh(mesh_id)) {
+        if (peer->remote()) {
+            streams.on_depart(*peer);
+            registry.remove(*peer);
+            continue;
+        }
         end_connection(*peer, net::ws_close::kPolicy, "mesh archived", false);
     }
     registry.forget_mesh(mesh_id);
@@ -359,6 +406,7 @@ void Broker::set_status(Presence& presence, Status status, StatusSource source) 
     if (releases_held(before, presence.status.status)) {
         delivery.wake(presence);
     }
+    changed(presence);
 }
 
 HookOutcome Broker::on_hook(std::int64_t pid, const std::string& cwd, Status status) {
@@ -384,9 +432,33 @@ void Broker::apply_pending(Presence& presence) {
     }
 }
 
-void Broker::tell_others(const Presence& except, const net::SharedFrame& frame) {
-    for (Presence* peer : registry.in_mesh(except.mesh_id)) {
-        if (peer != &except && peer->connected()) {
+void Broker::changed(Presence& presence) {
+    if (cluster != nullptr) {
+        cluster->changed(presence);
+    }
+}
+
+void Broker::tell_others(const Presence& except, std::string_view text) {
+    tell_here(except.mesh_id, &except, net::SharedFrame::text(text));
+    if (cluster != nullptr) {
+        cluster->tell(except, text);
+    }
+}
+
+bool Broker::publish(const Presence& publisher, const std::string& stream, std::string_view text) {
+    if (!streams.publish(publisher, stream, net::SharedFrame::text(text))) {
+        return false;
+    }
+    if (cluster != nullptr) {
+        cluster->publish_stream(publisher, stream, text);
+    }
+    return true;
+}
+
+void Broker::tell_here(std::string_view mesh_id, const Presence* except,
+                       const net::SharedFrame& frame) {
+    for (Presence* peer : registry.in_mesh(mesh_id)) {
+        if (peer != except && peer->connected()) {
             peer->socket->send(frame);
         }
     }
@@ -396,7 +468,7 @@ void Broker::sweep() {
     const UnixMillis now = clock.now();
     std::vector<Presence*> ended;
     registry.each([&](Presence& presence) {
-        if (presence.lease_ends_at && *presence.lease_ends_at <= now) {
+        if (!presence.remote() && presence.lease_ends_at && *presence.lease_ends_at <= now) {
             ended.push_back(&presence);
         }
     });
@@ -410,8 +482,9 @@ void Broker::sweep() {
         last_ttl_sweep_ = now;
         std::int64_t flipped = 0;
         registry.each([&](Presence& presence) {
-            if (is_overdue(presence.status, now, config.status)) {
+            if (!presence.remote() && is_overdue(presence.status, now, config.status)) {
                 presence.status = {Status::idle, StatusSource::jsonl, now};
+                changed(presence);
                 delivery.wake(presence);
                 flipped += 1;
             }

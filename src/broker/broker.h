@@ -26,11 +26,16 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace nave::broker {
+
+class Cluster;
+struct HelloStamp;
+struct PresenceRow;
 
 // What a hello says besides its proof.
 struct Introduction {
@@ -75,6 +80,7 @@ class Broker {
     Delivery delivery;
     net::RateLimiter send_limiter;
     net::RateLimiter publish_limiter;  // of streams
+    Cluster* cluster = nullptr;        // null: this process is the only node
 
     // Loads the mesh's members when they are not known yet; false when there is no such mesh.
     Task<Result<bool>> ensure_mesh(std::string mesh_id);
@@ -88,6 +94,11 @@ class Broker {
     std::expected<Arrival, HelloRefusal> admit(const Member& member,
                                                const std::optional<Key>& session_key,
                                                Profile profile, net::WebSocketPtr socket);
+    // The same as one of several nodes, where the database decides. `hello` is what the peer proved
+    // itself by. Also refuses with `replayed`, and whom it is too late for.
+    Task<Result<std::expected<Arrival, HelloRefusal>>> admit_among_nodes(
+        Member member, std::optional<Key> session_key, std::optional<HelloStamp> hello,
+        Profile profile, net::WebSocketPtr socket);
     [[nodiscard]] bool is_full(std::string_view mesh_id) const;
     // Whether a presence with the claimed key is there; nothing of the claim is verified.
     [[nodiscard]] bool may_resume(std::string_view mesh_id, const HelloProof& proof) const;
@@ -115,7 +126,16 @@ class Broker {
     // Id, author and times of an envelope that has its contents.
     void stamp(Envelope& envelope, const Author& author);
     // To every connected peer of the mesh but one.
-    void tell_others(const Presence& except, const net::SharedFrame& frame);
+    void tell_others(const Presence& except, std::string_view text);
+    // Of those, the ones of this node; `except` may be null.
+    void tell_here(std::string_view mesh_id, const Presence* except, const net::SharedFrame& frame);
+    // To the subscribers of a stream; false when there is no room for it.
+    [[nodiscard]] bool publish(const Presence& publisher, const std::string& stream,
+                               std::string_view text);
+    // After a presence's profile has changed.
+    void changed(Presence& presence);
+    // A presence that another node has ended.
+    void end(Presence& presence, std::uint16_t code, std::string_view reason);
 
     // Once a second: leases that ended, overdue statuses, spent hook signals, envelopes to push
     // again. Returns how many statuses became idle.
@@ -136,10 +156,19 @@ class Broker {
     static void add_seen(Sharing& sharing, const Presence& by);
     void apply_pending(Presence& presence);
     void depart(Presence& presence);
+    void remove(Presence& presence);
+    [[nodiscard]] PresencePtr make_presence(const Member& member,
+                                            const std::optional<Key>& session_key, Profile profile,
+                                            net::WebSocketPtr socket);
+    Presence& settle_in(PresencePtr presence, bool is_new);
+    void take_over(Presence& presence, const PresenceRow& row, net::WebSocketPtr socket);
+    Task<Result<const Member*>> find_newcomer(std::string mesh_id, Key key);
 
+    Loop& loop_;
     WorkerPool& workers_;
     bool stopping_ = false;
     ReplayGuard replays_;
+    std::set<std::string> arriving_;  // members, among nodes
     std::vector<PendingStatus> pending_;
     UnixMillis last_ttl_sweep_ = 0;
 };

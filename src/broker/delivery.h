@@ -68,6 +68,10 @@ class Delivery {
 
     // Reads the presence's queue again: it has connected, or its status allows more than before.
     void wake(Presence& presence);
+    // Given what wakes a presence of another node.
+    void set_wake_elsewhere(std::function<void(const Presence&)> wake) {
+        wake_elsewhere_ = std::move(wake);
+    }
     // The socket's answer to ping number `ping`: everything pushed before it has arrived.
     void on_pong(Presence& presence, std::uint64_t ping);
     // client_ack. Either id may be empty.
@@ -165,6 +169,7 @@ class Delivery {
     Logger& logger_;
     DeliveryObserver& observer_;
     DeliveryLimits limits_;
+    std::function<void(const Presence&)> wake_elsewhere_;
 
     std::deque<Waiting> waiting_;
     std::size_t in_batch_ = 0;

@@ -25,6 +25,12 @@ bool Delivery::awaits_returned(const Presence& presence) const {
 }
 
 void Delivery::wake(Presence& presence) {
+    if (presence.remote()) {
+        if (!presence.gone && presence.is_there() && wake_elsewhere_) {
+            wake_elsewhere_(presence);
+        }
+        return;
+    }
     if (presence.gone || !presence.connected() || stopping_) {
         return;
     }

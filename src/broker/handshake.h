@@ -140,7 +140,7 @@ struct HelloProof {
 // under a flood of members' hellos it becomes what the original is, and nobody is locked out.
 // Clients sign each hello anew with the time of day. Two of one member that are signed within the
 // same millisecond have the same bytes; the second is refused and succeeds when it reconnects.
-// Of one node: a copy sent to another node within the minute passes.
+// Of one node; several nodes ask the database as well (presence_store.h).
 class ReplayGuard {
   public:
     explicit ReplayGuard(std::size_t capacity = 65'536) : capacity_(capacity) {}

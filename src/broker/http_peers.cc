@@ -1,5 +1,6 @@
 #include "broker/http_peers.h"
 
+#include "broker/cluster.h"
 #include "broker/errors.h"
 #include "broker/wire.h"
 #include "crypto/hash.h"
@@ -65,16 +66,43 @@ void HttpPeers::attach(const Caller& caller, Profile profile,
     const auto presence_id = std::make_shared<std::string>();
     const EventSocketPtr socket(new EventSocket(std::move(stream)));
     socket->on_end([this, raw = socket.get(), presence_id] { on_end(raw, *presence_id); });
-    const auto arrival = broker_.admit(caller.member, std::nullopt, std::move(profile), socket);
-    if (!arrival) {
-        socket->close(net::ws_close::kPolicy, "capacity");
-        return;
+    if (broker_.cluster == nullptr) {
+        const auto arrival = broker_.admit(caller.member, std::nullopt, std::move(profile), socket);
+        if (arrival) {
+            attached(caller.token, socket, *presence_id, *arrival);
+        } else {
+            socket->close(net::ws_close::kPolicy, "capacity");
+        }
+    } else if (broker_.stopping()) {
+        socket->close(net::ws_close::kGoingAway, "shutting down");
+    } else {
+        broker_.tasks.spawn("event stream",
+                            attach_among_nodes(caller, std::move(profile), socket, presence_id));
     }
-    Presence& presence = *arrival->presence;
-    *presence_id = presence.id;
+}
+
+Task<void> HttpPeers::attach_among_nodes(Caller caller, Profile profile, EventSocketPtr socket,
+                                         std::shared_ptr<std::string> presence_id) {
+    const auto arrival = co_await broker_.admit_among_nodes(
+        caller.member, std::nullopt, std::nullopt, std::move(profile), socket);
+    if (!arrival) {
+        socket->close(net::ws_close::kTryAgainLater, "busy");
+    } else if (!*arrival) {
+        socket->close(net::ws_close::kPolicy, refusal_form(arrival->error()).close_reason);
+    } else if (!socket->is_open()) {
+        broker_.leave(*(*arrival)->presence);
+    } else {
+        attached(caller.token, socket, *presence_id, **arrival);
+    }
+}
+
+void HttpPeers::attached(const TokenHash& token, const EventSocketPtr& socket,
+                         std::string& presence_id, const Arrival& arrival) {
+    Presence& presence = *arrival.presence;
+    presence_id = presence.id;
     presence.acknowledges = true;
-    streams_.push_back({socket, caller.token, presence.id});
-    socket->send_text(hello_ack_json(presence, arrival->restored, {}));
+    streams_.push_back({socket, token, presence.id});
+    socket->send_text(hello_ack_json(presence, arrival.restored, {}));
     broker_.metrics.set_connected(broker_.registry.connected());
     broker_.delivery.wake(presence);
 }
@@ -92,6 +120,10 @@ void HttpPeers::acknowledge(const Caller& caller, const std::vector<std::string>
     const std::string session = session_of(caller.key, {});
     for (Presence* peer : broker_.registry.with_key(caller.member.mesh_id, caller.member.key)) {
         if (!peer->profile.session_id.starts_with(session)) {
+            continue;
+        }
+        if (peer->remote()) {
+            broker_.cluster->acknowledge(*peer, message_ids);
             continue;
         }
         for (const std::string& id : message_ids) {

@@ -48,6 +48,10 @@ class HttpPeers {
         std::string presence_id;
     };
     [[nodiscard]] static std::string session_of(const ApiKey& key, std::string_view name);
+    void attached(const TokenHash& token, const EventSocketPtr& socket, std::string& presence_id,
+                  const Arrival& arrival);
+    Task<void> attach_among_nodes(Caller caller, Profile profile, EventSocketPtr socket,
+                                  std::shared_ptr<std::string> presence_id);
     void on_end(const EventSocket* socket, const std::string& presence_id);
     Task<void> check_keys();
 

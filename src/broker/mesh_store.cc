@@ -408,6 +408,13 @@ Task<Result<std::optional<Invite>>> MeshStore::revoke_invite(std::string mesh_id
     co_return co_await database_.write(std::move(write));
 }
 
+Task<Result<std::optional<Member>>> MeshStore::member_by_key(std::string mesh_id, Key key) {
+    auto read = [mesh_id = std::move(mesh_id), key](Transaction& tx) {
+        return member_with_key(tx, mesh_id, key);
+    };
+    co_return co_await database_.read(std::move(read));
+}
+
 Task<Result<JoinOutcome>> MeshStore::join(JoinRequest request) {
     auto write = [request = std::move(request)](Transaction& tx) { return join_in(tx, request); };
     co_return co_await database_.write(std::move(write));

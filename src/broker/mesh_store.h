@@ -85,6 +85,8 @@ class MeshStore {
 
     // All, revoked ones included, by time of joining.
     Task<Result<std::vector<Member>>> members(std::string mesh_id);
+    // Also a revoked one.
+    Task<Result<std::optional<Member>>> member_by_key(std::string mesh_id, Key key);
     // For operators; error "member_exists". A revoked member with this key comes back.
     Task<Result<Member>> add_member(Member member);
     // Nullopt when no member of the mesh has this id.

@@ -46,6 +46,13 @@ constexpr char kSkillPostgres[] = {
 #embed "migrations/0006_skill.postgres.sql"
 };
 
+constexpr char kNodesSqlite[] = {
+#embed "migrations/0007_nodes.sqlite.sql"
+};
+constexpr char kNodesPostgres[] = {
+#embed "migrations/0007_nodes.postgres.sql"
+};
+
 constexpr storage::Migration kMigrations[] = {
     {1, "init", {kInitSqlite, sizeof kInitSqlite}, {kInitPostgres, sizeof kInitPostgres}},
     {2,
@@ -59,6 +66,7 @@ constexpr storage::Migration kMigrations[] = {
      {kApiKeysPostgres, sizeof kApiKeysPostgres}},
     {5, "task", {kTaskSqlite, sizeof kTaskSqlite}, {kTaskPostgres, sizeof kTaskPostgres}},
     {6, "skill", {kSkillSqlite, sizeof kSkillSqlite}, {kSkillPostgres, sizeof kSkillPostgres}},
+    {7, "nodes", {kNodesSqlite, sizeof kNodesSqlite}, {kNodesPostgres, sizeof kNodesPostgres}},
 };
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace nave::broker {
 
 [[nodiscard]] storage::MigrationSet migrations();
 
-// Every table, in an order that a restore can fill.
+// Every table that a backup takes along, in an order that a restore can fill. Not the tables of
+// who is connected at which node.
 inline constexpr auto kTables = std::to_array<std::string_view>({
     "mesh_mesh",
     "mesh_member",

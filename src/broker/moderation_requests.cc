@@ -66,7 +66,10 @@ Result<std::vector<Presence*>> choose_peers(const Broker& broker, const Presence
     if (is_stale) {
         const UnixMillis heard_before = broker.clock.now() - stale;
         std::erase_if(peers,
-                      [&](const Presence* peer) { return peer->last_seen_at > heard_before; });
+                      // Only its own node knows when a peer was heard last.
+                      [&](const Presence* peer) {
+                          return peer->remote() || peer->last_seen_at > heard_before;
+                      });
     }
     if (is_stale || is_all) {
         return peers;

@@ -1,6 +1,8 @@
 #include "broker/module.h"
 
 #include "broker/api/context.h"
+#include "broker/cluster.h"
+#include "broker/ids.h"
 #include "broker/mesh_watch.h"
 #include "runtime/task_group.h"
 
@@ -23,6 +25,7 @@ struct BrokerModule::Parts {
     TaskGroup tasks;
     ServiceMetrics metrics;
     Broker broker;
+    std::unique_ptr<Cluster> cluster;  // null: the only node
     MeshWatch mesh_watch;
     Admin admin;
     HttpPeers http_peers;
@@ -54,6 +57,13 @@ struct BrokerModule::Parts {
                                 .refill_per_second =
                                     static_cast<double>(deps.config.hook_rate_per_minute) / 60.0})},
           router(&api::render_error) {
+        if (deps.several_nodes) {
+            cluster = std::make_unique<Cluster>(broker, deps.loop, deps.database, deps.bus,
+                                                deps.config.queue.node);
+            broker.cluster = cluster.get();
+            broker.delivery.set_wake_elsewhere(
+                [this](const Presence& presence) { cluster->wake(presence); });
+        }
         api::add_socket_route(router, context);
         api::add_operator_routes(router, context);
         api::add_hook_routes(router, context);
@@ -149,7 +159,15 @@ struct BrokerModule::Parts {
 BrokerModule::BrokerModule(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Task<Result<std::unique_ptr<BrokerModule>>> BrokerModule::create(Deps deps) {
+    if (deps.several_nodes) {
+        deps.config.queue.node = new_id(deps.entropy);
+    }
     auto parts = std::make_unique<Parts>(std::move(deps));
+    if (parts->cluster != nullptr) {
+        // What other nodes have under way is theirs.
+        CO_TRY_VOID(co_await parts->cluster->begin());
+        co_return std::unique_ptr<BrokerModule>(new BrokerModule(std::move(parts)));
+    }
     CO_TRY(const std::int64_t requeued, co_await parts->broker.queue.requeue_unsettled());
     if (requeued > 0) {
         parts->deps.logger.info("envelopes put back into the queue", {{"count", requeued}});
@@ -174,6 +192,9 @@ void BrokerModule::start() {
                               {"max_connections_per_mesh", config.connections_per_mesh_max},
                               {"max_message_bytes", config.message_bytes_max},
                               {"hook_rate_limit_per_min", config.hook_rate_per_minute}});
+    if (parts_->cluster != nullptr) {
+        parts_->cluster->start();
+    }
     parts_->tasks.spawn("sweep", parts_->sweep());
     parts_->tasks.spawn("mesh watch", parts_->watch_meshes());
     parts_->tasks.spawn("storage watch", parts_->watch_storage());
@@ -185,6 +206,9 @@ void BrokerModule::start() {
 
 Task<void> BrokerModule::stop(std::chrono::milliseconds deadline) {
     co_await parts_->broker.shut_down(deadline / 2);
+    if (parts_->cluster != nullptr) {
+        co_await parts_->cluster->stop();
+    }
     co_await parts_->tasks.stop(deadline / 2);
 }
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "broker/config.h"
+#include "bus/bus.h"
 #include "net/router.h"
 #include "runtime/health.h"
 #include "runtime/log.h"
@@ -31,6 +32,8 @@ struct Deps {
     Config config;
     std::string version;
     std::string commit;
+    bus::Bus& bus;
+    bool several_nodes = false;  // the store and the bus are shared with other processes
 };
 
 class BrokerModule final : public Module {

@@ -1,5 +1,5 @@
 // Presence: one peer in a mesh, for as long as its connection or its reconnect lease lasts. Kept in
-// memory by the node that holds its socket; the registry owns it.
+// memory by the node that holds its socket, and as a copy by the others; the registry owns it.
 #pragma once
 
 #include "broker/queue_store.h"
@@ -86,6 +86,12 @@ struct Presence : boost::intrusive_ref_counter<Presence, boost::thread_unsafe_co
     std::optional<UnixMillis> lease_ends_at;  // set while disconnected
     bool gone = false;                        // the registry has removed it
 
+    // Several nodes (cluster.h).
+    std::string node;           // that has its socket; empty: this one
+    std::int64_t version = 1;   // of what is known about it
+    std::int64_t arrivals = 1;  // connections it has had
+    std::uint64_t heard = 0;    // when news of it came last, counted in news
+
     net::WebSocketPtr socket;   // null while disconnected
     bool acknowledges = false;  // has sent client_ack on this socket
 
@@ -105,6 +111,9 @@ struct Presence : boost::intrusive_ref_counter<Presence, boost::thread_unsafe_co
     // Where envelopes for this peer are addressed to, and what it sends under.
     [[nodiscard]] const Key& key() const { return session_key ? *session_key : member.key; }
     [[nodiscard]] bool connected() const { return socket != nullptr; }
+    [[nodiscard]] bool remote() const { return !node.empty(); }
+    // Connected, here or at another node; else it has a lease.
+    [[nodiscard]] bool is_there() const { return !lease_ends_at.has_value(); }
     [[nodiscard]] QueuePosition& position(Priority priority) {
         return positions[priority == Priority::now ? 0 : 1];
     }

@@ -81,13 +81,13 @@ Task<Result<void>> set_profile(Session& session, Presence& presence, const Clien
                texts_field(request.fields, "capabilities", kCapabilitiesMax, kCapabilityBytes));
     }
     presence.profile.card = std::move(card);
+    session.broker().changed(presence);
     session.reply(done_json(text_or_empty(request.fields, "id"), "", request.request_id));
     co_return ok();
 }
 
 // No answer: peers say it often.
-Task<Result<void>> set_stats(Session& /*session*/, Presence& presence,
-                             const ClientRequest& request) {
+Task<Result<void>> set_stats(Session& session, Presence& presence, const ClientRequest& request) {
     const json::Value* stats = find_field(request.fields, "stats");
     if (stats == nullptr || !stats->is_object()) {
         co_return bad_field("stats", "must be an object");
@@ -97,6 +97,7 @@ Task<Result<void>> set_stats(Session& /*session*/, Presence& presence,
         co_return bad_field("stats", fmt::format("is longer than {} bytes", kStatsBytes));
     }
     presence.profile.stats = std::move(text);
+    session.broker().changed(presence);
     co_return ok();
 }
 

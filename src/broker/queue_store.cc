@@ -96,7 +96,7 @@ Result<std::optional<Appended>> earlier(Transaction& tx, const Envelope& envelop
     return Appended{row->integer(0), true, row->text(1)};
 }
 
-Result<Appended> append_one(Transaction& tx, const Append& append) {
+Result<Appended> append_one(Transaction& tx, const Append& append, const std::string& node) {
     const Envelope& envelope = append.envelope;
     if (!envelope.client_message_id.empty()) {
         TRY(auto repeated, earlier(tx, envelope));
@@ -108,20 +108,23 @@ Result<Appended> append_one(Transaction& tx, const Append& append) {
     const bool urgent = envelope.priority == Priority::now;
     const bool claimed = !append.claimed_by.empty();
     TRY(const auto row,
-        tx.query_one("insert into mesh_message (id, mesh_id, sender_member_id, sender_key, "
-                     "target_spec, priority, urgent, nonce, ciphertext, client_message_id, "
-                     "request_fingerprint, reply_to, created_at, expires_at, recipient, "
-                     "claimed_by, claimed_until, live_recipients) values ($1, $2, $3, $4, $5, $6, "
-                     "$7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) returning seq",
-                     {envelope.id, envelope.mesh_id, envelope.sender_member_id,
-                      ByteView(envelope.sender_key), envelope.target_spec,
-                      static_cast<std::int64_t>(envelope.priority), std::int64_t{urgent},
-                      envelope.nonce, envelope.ciphertext, text_or_null(envelope.client_message_id),
-                      text_or_null(envelope.request_fingerprint), text_or_null(envelope.reply_to),
-                      envelope.created_at, envelope.expires_at,
-                      append.recipient ? storage::Param(ByteView(*append.recipient)) : nullptr,
-                      text_or_null(append.claimed_by),
-                      claimed ? storage::Param(append.claimed_until) : nullptr, live}));
+        tx.query_one(
+            "insert into mesh_message (id, mesh_id, sender_member_id, sender_key, "
+            "target_spec, priority, urgent, nonce, ciphertext, client_message_id, "
+            "request_fingerprint, reply_to, created_at, expires_at, recipient, "
+            "claimed_by, claimed_until, live_recipients, live_node) values ($1, $2, $3, $4, "
+            "$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) "
+            "returning seq",
+            {envelope.id, envelope.mesh_id, envelope.sender_member_id,
+             ByteView(envelope.sender_key), envelope.target_spec,
+             static_cast<std::int64_t>(envelope.priority), std::int64_t{urgent}, envelope.nonce,
+             envelope.ciphertext, text_or_null(envelope.client_message_id),
+             text_or_null(envelope.request_fingerprint), text_or_null(envelope.reply_to),
+             envelope.created_at, envelope.expires_at,
+             append.recipient ? storage::Param(ByteView(*append.recipient)) : nullptr,
+             text_or_null(append.claimed_by),
+             claimed ? storage::Param(append.claimed_until) : nullptr, live,
+             live ? text_or_null(node) : storage::Param(nullptr)}));
     const Sequence sequence = row->integer(0);
     for (const Key& recipient : append.absent) {
         TRY_VOID(add_delivery(tx, envelope.mesh_id, recipient, urgent, sequence));
@@ -278,11 +281,12 @@ Result<void> give_back_part(Transaction& tx, const Part& part) {
 }  // namespace
 
 Task<Result<std::vector<Appended>>> QueueStore::append(std::vector<Append> appends) {
-    auto write = [appends = std::move(appends)](Transaction& tx) -> Result<std::vector<Appended>> {
+    auto write = [appends = std::move(appends),
+                  node = policy_.node](Transaction& tx) -> Result<std::vector<Appended>> {
         std::vector<Appended> outcome;
         outcome.reserve(appends.size());
         for (const Append& append : appends) {
-            TRY(auto one, append_one(tx, append));
+            TRY(auto one, append_one(tx, append, node));
             outcome.push_back(std::move(one));
         }
         return outcome;
@@ -485,20 +489,32 @@ Task<Result<std::vector<Backlog>>> QueueStore::release_overdue(UnixMillis now) {
     co_return co_await database_.write(std::move(write));
 }
 
+namespace {
+
+// Delivery rows instead of lists, for the messages that `sql` finds. Returns how many rows.
+Result<std::int64_t> requeue_lists(Transaction& tx, std::string_view sql, storage::Params params) {
+    TRY(const auto rows, tx.query(sql, params));
+    std::int64_t parts = 0;
+    for (const Row& row : rows) {
+        for (const Key& key : unpacked(row.bytes(3))) {
+            TRY_VOID(add_delivery(tx, row.text(1), key, row.integer(2) != 0, row.integer(0)));
+            parts += 1;
+        }
+        TRY_VOID(tx.execute("update mesh_message set live_recipients = null where seq = $1",
+                            {row.integer(0)}));
+    }
+    return parts;
+}
+
+}  // namespace
+
 Task<Result<std::int64_t>> QueueStore::requeue_unsettled() {
     auto write = [](Transaction& tx) -> Result<std::int64_t> {
-        TRY(const auto rows, tx.query("select seq, mesh_id, urgent, live_recipients "
-                                      "from mesh_message where live_recipients is not null"));
-        std::int64_t parts = 0;
-        for (const Row& row : rows) {
-            for (const Key& key : unpacked(row.bytes(3))) {
-                TRY_VOID(add_delivery(tx, row.text(1), key, row.integer(2) != 0, row.integer(0)));
-                parts += 1;
-            }
-        }
-        TRY_VOID(
-            tx.execute("update mesh_message set live_recipients = null "
-                       "where live_recipients is not null"));
+        TRY(const std::int64_t parts,
+            requeue_lists(tx,
+                          "select seq, mesh_id, urgent, live_recipients from mesh_message "
+                          "where live_recipients is not null",
+                          {}));
         TRY_VOID(
             tx.execute("update mesh_message set claimed_by = null, claimed_until = null "
                        "where delivered_at is null and recipient is not null "
@@ -509,6 +525,24 @@ Task<Result<std::int64_t>> QueueStore::requeue_unsettled() {
         return parts;
     };
     co_return co_await database_.write(std::move(write));
+}
+
+Result<void> QueueStore::requeue_of_node(Transaction& tx, const std::string& node) {
+    TRY_VOID(requeue_lists(tx,
+                           "select seq, mesh_id, urgent, live_recipients from mesh_message "
+                           "where live_recipients is not null and (live_node is null "
+                           "or live_node = $1 or live_node not in (select id from mesh_node))",
+                           {node}));
+    TRY_VOID(
+        tx.execute("update mesh_message set claimed_by = null, claimed_until = null "
+                   "where claimed_by is not null and delivered_at is null "
+                   "and claimed_by in (select id from mesh_presence where node_id = $1)",
+                   {node}));
+    TRY_VOID(
+        tx.execute("update mesh_delivery set claimed_by = null, claimed_until = null "
+                   "where claimed_by in (select id from mesh_presence where node_id = $1)",
+                   {node}));
+    return ok();
 }
 
 Task<Result<Sequence>> QueueStore::trim(Sequence after, UnixMillis now) {

@@ -27,6 +27,7 @@ namespace nave::broker {
 struct QueuePolicy {
     // How long a settled envelope is remembered, for message_status and against repeats.
     UnixMillis remember_ms = 24 * 60 * 60 * 1000;
+    std::string node;  // of this process, when it is one of several
 };
 
 // What one accepted send becomes.
@@ -152,6 +153,9 @@ class QueueStore {
     // how many parts were put back into the queue. Sessions of before are over: what waits for one,
     // of envelopes to many, goes to its member. Only for a store that no other node uses.
     Task<Result<std::int64_t>> requeue_unsettled();
+    // The same for one node that is gone, and for those that nobody knows any more.
+    [[nodiscard]] static Result<void> requeue_of_node(storage::Transaction& tx,
+                                                      const std::string& node);
     // One batch of expired and long settled envelopes with a sequence above `after`; returns the
     // last sequence looked at, 0 when the end was reached.
     Task<Result<Sequence>> trim(Sequence after, UnixMillis now);

@@ -112,7 +112,10 @@ Presence& Registry::add(PresencePtr presence) {
     Presence& added = *presence;
     LiveMesh* live = find_mesh(added.mesh_id);
     CHECK(live != nullptr, "a presence in a mesh that is not loaded");
-    live->presences.push_back(&added);
+    // Those of other nodes become known in any order.
+    const auto place =
+        std::ranges::upper_bound(live->presences, added.connected_at, {}, &Presence::connected_at);
+    live->presences.insert(place, &added);
     live->by_key[added.member.key].push_back(&added);
     if (added.session_key) {
         live->by_key[*added.session_key].push_back(&added);
@@ -161,13 +164,16 @@ std::vector<Presence*> Registry::with_key(std::string_view mesh_id, const Key& k
     }
     std::vector<Presence*> peers;
     peers.reserve(found->second.size());
-    for (const bool connected : {true, false}) {
+    const auto take = [&](auto wanted) {
         for (auto peer = found->second.rbegin(); peer != found->second.rend(); ++peer) {
-            if ((*peer)->connected() == connected) {
+            if (wanted(**peer)) {
                 peers.push_back(*peer);
             }
         }
-    }
+    };
+    take([](const Presence& peer) { return peer.connected(); });
+    take([](const Presence& peer) { return !peer.connected() && peer.is_there(); });
+    take([](const Presence& peer) { return !peer.is_there(); });
     return peers;
 }
 
@@ -192,7 +198,7 @@ std::size_t Registry::count(std::string_view mesh_id) const {
 Presence* Registry::longest_disconnected(std::string_view mesh_id) const {
     Presence* longest = nullptr;
     for (Presence* peer : in_mesh(mesh_id)) {
-        if (!peer->connected() &&
+        if (!peer->is_there() &&
             (longest == nullptr || peer->lease_ends_at < longest->lease_ends_at)) {
             longest = peer;
         }

@@ -1,5 +1,6 @@
 // Registry: who is in which mesh now, found by id, key, group, session or working directory. Holds
-// the presences of this node and the members of every mesh that has one. Loop thread only.
+// the presences of this node, copies of those of other nodes (cluster.h) and the members of every
+// mesh that has one. Loop thread only.
 #pragma once
 
 #include "base/clock.h"
@@ -41,7 +42,7 @@ class Registry {
     Presence& add(PresencePtr presence);
     void remove(Presence& presence);
     [[nodiscard]] Presence* find(std::string_view presence_id);
-    // Connected ones before leased ones, the youngest first.
+    // Connected here before connected elsewhere before leased, the youngest first.
     [[nodiscard]] std::vector<Presence*> with_key(std::string_view mesh_id, const Key& key) const;
     // Of one mesh, the oldest connection first.
     [[nodiscard]] std::vector<Presence*> in_mesh(std::string_view mesh_id) const;

@@ -38,13 +38,13 @@ Task<Result<void>> list_peers(Session& session, Presence& presence, const Client
     co_return ok();
 }
 
-Task<Result<void>> set_summary(Session& /*session*/, Presence& presence,
-                               const ClientRequest& request) {
+Task<Result<void>> set_summary(Session& session, Presence& presence, const ClientRequest& request) {
     std::string summary = text_or_empty(request.fields, "summary");
     if (summary.size() > kSummaryBytes) {
         co_return errors::invalid_argument("summary is longer than 4096 bytes");
     }
     presence.profile.summary = std::move(summary);
+    session.broker().changed(presence);
     co_return ok();
 }
 
@@ -54,19 +54,26 @@ Task<Result<void>> set_visible(Session& session, Presence& presence, const Clien
         co_return errors::invalid_argument("visible must be true or false");
     }
     presence.profile.visible = visible->get_bool();
+    session.broker().changed(presence);
     session.reply(done_json(text_or_empty(request.fields, "id"), "", request.request_id));
     co_return ok();
 }
 
-Task<Result<void>> join_named_group(Session& /*session*/, Presence& presence,
+Task<Result<void>> join_named_group(Session& session, Presence& presence,
                                     const ClientRequest& request) {
-    co_return join_group(presence.profile.groups, {text_or_empty(request.fields, "name"),
-                                                   text_or_empty(request.fields, "role")});
+    CO_TRY_VOID(join_group(presence.profile.groups, {text_or_empty(request.fields, "name"),
+                                                     text_or_empty(request.fields, "role")}));
+    session.broker().remember_groups(presence);
+    session.broker().changed(presence);
+    co_return ok();
 }
 
-Task<Result<void>> leave_named_group(Session& /*session*/, Presence& presence,
+Task<Result<void>> leave_named_group(Session& session, Presence& presence,
                                      const ClientRequest& request) {
-    leave_group(presence.profile.groups, text_or_empty(request.fields, "name"));
+    if (leave_group(presence.profile.groups, text_or_empty(request.fields, "name"))) {
+        session.broker().remember_groups(presence);
+        session.broker().changed(presence);
+    }
     co_return ok();
 }
 
@@ -82,7 +89,7 @@ Task<Result<void>> client_ack(Session& session, Presence& presence, const Client
 std::string recipient_json(const Registry& registry, const std::string& mesh_id,
                            const EnvelopeStatus::Recipient& recipient) {
     const std::vector<Presence*> peers = registry.with_key(mesh_id, recipient.key);
-    const bool there = !peers.empty() && peers.front()->connected();
+    const bool there = !peers.empty() && peers.front()->is_there();
     const Member* member = registry.member_by_key(mesh_id, recipient.key);
     std::string text;
     json::ObjectWriter writer(text);
@@ -150,7 +157,7 @@ Task<Result<void>> set_state(Session& session, Presence& presence, const ClientR
         change.fields().text("key", entry.key);
         change.fields().raw("value", entry.value);
         change.fields().text("updatedBy", entry.updated_by_name);
-        session.broker().tell_others(*still, net::SharedFrame::text(change.take()));
+        session.broker().tell_others(*still, change.take());
     }
     co_return ok();
 }

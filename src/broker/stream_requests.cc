@@ -80,7 +80,7 @@ Task<Result<void>> publish(Session& session, Presence& presence, const ClientReq
     message.fields().raw("data", text);
     message.fields().text("publishedBy", presence.profile.display_name);
     message.fields().plain("publishedAt", iso8601(broker.clock.now()));
-    if (!broker.streams.publish(presence, name, net::SharedFrame::text(message.take()))) {
+    if (!broker.publish(presence, name, message.take())) {
         co_return too_many();
     }
     const std::string id = text_or_empty(request.fields, "id");

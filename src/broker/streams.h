@@ -6,8 +6,8 @@
 // Envelopes go before streams: a subscriber whose socket is behind misses data rather than losing
 // the connection, and the stream counts that as skipped.
 //
-// Subscribers of this node only. Between nodes a published frame would be handed to publish() of
-// each; nothing else of this class is shared.
+// Subscribers of this node only. Between nodes a published frame is handed to publish() of each
+// (cluster.h); nothing else of this class is shared.
 #pragma once
 
 #include "base/clock.h"

@@ -2,6 +2,7 @@
 #include "base/json_reader.h"
 #include "base/json_writer.h"
 #include "broker/api/context.h"
+#include "broker/cluster.h"
 #include "broker/errors.h"
 #include "broker/fields.h"
 #include "broker/hex_key.h"
@@ -58,8 +59,13 @@ net::Response health(const Context& context) {
     const bool up = !context.database.trouble();
     std::string body;
     json::ObjectWriter writer(body);
-    writer.plain("status", up ? "ok" : "degraded");
+    const Cluster* cluster = context.broker.cluster;
+    const bool heard = cluster == nullptr || !cluster->degraded();
+    writer.plain("status", up && heard ? "ok" : "degraded");
     writer.plain("db", up ? "up" : "down");
+    if (cluster != nullptr) {
+        writer.plain("bus", heard ? "up" : "down");
+    }
     writer.text("version", context.version);
     writer.text("gitSha", context.commit);
     writer.integer("uptime", context.health.uptime_seconds());

@@ -1,7 +1,6 @@
 #include "app/front.h"
 
 #include "app/version.h"
-#include "crypto/hash.h"
 #include "crypto/token.h"
 
 #include <fmt/format.h>
@@ -73,11 +72,8 @@ std::vector<Secret> metrics_tokens(const std::vector<const ServiceEntry*>& servi
 }
 
 bool holds_one_of(const std::vector<Secret>& tokens, std::string_view offered) {
-    const auto offered_hash = crypto::sha256(as_bytes(offered));
-    return std::ranges::any_of(tokens, [&](const Secret& token) {
-        const auto expected = crypto::sha256(as_bytes(token.reveal()));
-        return crypto::equal_secret(expected, offered_hash);
-    });
+    return std::ranges::any_of(
+        tokens, [&](const Secret& token) { return crypto::is_secret(token, offered); });
 }
 
 std::string landing_page(const std::vector<const ServiceEntry*>& services) {

@@ -1,5 +1,6 @@
 #include "broker/hex_key.h"
 
+#include "base/check.h"
 #include "base/encoding.h"
 #include "base/text.h"
 
@@ -52,6 +53,13 @@ std::string hex_key(const ByteArray<32>& key) {
 
 std::optional<ByteArray<64>> parse_hex_signature(std::string_view text) {
     return decode<64>(text);
+}
+
+ByteArray<32> key_of(const Bytes& column) {
+    ByteArray<32> key{};
+    CHECK(column.size() == key.size(), "a key in the store has another length");
+    std::ranges::copy(column, key.begin());
+    return key;
 }
 
 }  // namespace nave::broker

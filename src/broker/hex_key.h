@@ -20,6 +20,9 @@ namespace nave::broker {
 [[nodiscard]] std::optional<std::string> lower_hex_key(std::string_view text);
 [[nodiscard]] std::string hex_key(const ByteArray<32>& key);
 
+// From a column of a table, where nothing but keys is.
+[[nodiscard]] ByteArray<32> key_of(const Bytes& column);
+
 // 128 hex characters in either case.
 [[nodiscard]] std::optional<ByteArray<64>> parse_hex_signature(std::string_view text);
 

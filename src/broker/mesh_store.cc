@@ -1,8 +1,8 @@
 #include "broker/mesh_store.h"
 
-#include "base/check.h"
 #include "broker/errors.h"
 #include "broker/groups.h"
+#include "broker/hex_key.h"
 #include "crypto/hash.h"
 
 #include <algorithm>
@@ -13,13 +13,6 @@ using storage::Row;
 using storage::Transaction;
 
 namespace {
-
-Key key_of(const Bytes& bytes) {
-    Key key{};
-    CHECK(bytes.size() == key.size(), "a key in the store has another length");
-    std::ranges::copy(bytes, key.begin());
-    return key;
-}
 
 #define MESH_COLUMNS "id, name, slug, owner_key, created_at, archived_at"
 

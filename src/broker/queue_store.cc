@@ -1,6 +1,6 @@
 #include "broker/queue_store.h"
 
-#include "base/check.h"
+#include "broker/hex_key.h"
 
 #include <algorithm>
 
@@ -19,13 +19,6 @@ constexpr std::int64_t kStatusRecipients = 1'000;
     "m.seq, m.id, m.sender_member_id, s.key, m.sender_key, s.display_name, m.target_spec, " \
     "m.priority, m.nonce, m.ciphertext, m.client_message_id, m.request_fingerprint, "       \
     "m.reply_to, m.created_at, m.expires_at"
-
-Key key_of(const Bytes& bytes) {
-    Key key{};
-    CHECK(bytes.size() == key.size(), "a key in the store has another length");
-    std::ranges::copy(bytes, key.begin());
-    return key;
-}
 
 std::string text_or_empty(const Row& row, std::size_t column) {
     return row.is_null(column) ? std::string() : row.text(column);

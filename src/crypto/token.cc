@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/encoding.h"
+#include "crypto/hash.h"
 
 #include <sodium.h>
 
@@ -9,6 +10,11 @@ namespace nave::crypto {
 
 bool equal_secret(ByteView a, ByteView b) {
     return a.size() == b.size() && ::sodium_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+bool is_secret(const Secret& secret, std::string_view offered) {
+    return !secret.empty() &&
+           equal_secret(sha256(as_bytes(secret.reveal())), sha256(as_bytes(offered)));
 }
 
 Secret random_token(Entropy& entropy, std::size_t bytes) {

@@ -30,5 +30,13 @@ TEST(Token, RandomTokensAreDistinctAndOfTheStatedLength) {
     EXPECT_EQ(random_token(entropy, 16).size(), 22U);
 }
 
+TEST(Token, IsSecretTellsTheSecretFromEverythingElse) {
+    const Secret secret("a secret of some length");
+    EXPECT_TRUE(is_secret(secret, "a secret of some length"));
+    EXPECT_FALSE(is_secret(secret, "a secret of some lengt"));
+    EXPECT_FALSE(is_secret(secret, ""));
+    EXPECT_FALSE(is_secret(Secret(), "")) << "no secret admits nobody";
+}
+
 }  // namespace
 }  // namespace nave::crypto

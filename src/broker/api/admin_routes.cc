@@ -7,7 +7,6 @@
 #include "broker/api/context.h"
 #include "broker/errors.h"
 #include "broker/invite.h"
-#include "crypto/hash.h"
 #include "crypto/token.h"
 
 #include <fmt/format.h>
@@ -30,9 +29,7 @@ net::Response failed(const Error& error) {
 }
 
 bool is_admin(const Context& context, const net::Request& request) {
-    const Secret& token = context.broker.config.admin_token;
-    return crypto::equal_secret(crypto::sha256(as_bytes(token.reveal())),
-                                crypto::sha256(as_bytes(request.bearer_token())));
+    return crypto::is_secret(context.broker.config.admin_token, request.bearer_token());
 }
 
 Result<json::Object> read_body(const net::Request& request) {

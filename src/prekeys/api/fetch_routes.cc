@@ -1,6 +1,5 @@
 // Routes that hand keys out: bundle, claim, identity, check.
 #include "base/encoding.h"
-#include "crypto/hash.h"
 #include "crypto/token.h"
 #include "prekeys/api/context.h"
 #include "prekeys/upload.h"
@@ -29,14 +28,11 @@ Result<void> check_access(const Context& context, const net::Request& request,
                     "This server hands bundles to identified callers only.");
             }
             return ok();
-        case BundleAccess::token: {
-            const auto expected = crypto::sha256(as_bytes(config.bundle_token.reveal()));
-            const auto offered = crypto::sha256(as_bytes(request.bearer_token()));
-            if (!crypto::equal_secret(expected, offered)) {
+        case BundleAccess::token:
+            if (!crypto::is_secret(config.bundle_token, request.bearer_token())) {
                 return errors::forbidden("This server hands bundles to holders of its token only.");
             }
             return ok();
-        }
     }
     return ok();
 }

@@ -124,7 +124,10 @@ Result<std::optional<MemberChange>> set_revoked(Transaction& tx, const std::stri
     return MemberChange{std::move(member), changed == 1};
 }
 
+// Joins of one mesh are one after the other: two of the same key must not both find it unknown.
 Result<void> check_mesh(Transaction& tx, const JoinRequest& request) {
+    TRY_VOID(
+        tx.execute("update mesh_mesh set revision = revision where id = $1", {request.mesh_id}));
     TRY(const auto row,
         tx.query_one("select owner_key from mesh_mesh where id = $1 and archived_at is null",
                      {request.mesh_id}));

@@ -6,11 +6,18 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
+#include <unordered_map>
+
 namespace nave {
 
 struct Metrics::State {
     prometheus::Registry registry;
     std::vector<std::function<void()>> refreshers;
+    // Names are exposed in the order in which they were declared.
+    std::unordered_map<std::string, std::size_t> places;
+
+    void declare(const std::string& name) { places.emplace(name, places.size()); }
 };
 
 namespace {
@@ -41,17 +48,20 @@ Metrics::Metrics() : state_(std::make_unique<State>()) {}
 Metrics::~Metrics() = default;
 
 Counter Metrics::counter(const std::string& name, const std::string& help, const Labels& labels) {
+    state_->declare(name);
     auto& family = prometheus::BuildCounter().Name(name).Help(help).Register(state_->registry);
     return Counter(&family.Add(to_labels(labels)));
 }
 
 Gauge Metrics::gauge(const std::string& name, const std::string& help, const Labels& labels) {
+    state_->declare(name);
     auto& family = prometheus::BuildGauge().Name(name).Help(help).Register(state_->registry);
     return Gauge(&family.Add(to_labels(labels)));
 }
 
 Histogram Metrics::histogram(const std::string& name, const std::string& help,
                              const std::vector<double>& buckets, const Labels& labels) {
+    state_->declare(name);
     auto& family = prometheus::BuildHistogram().Name(name).Help(help).Register(state_->registry);
     return Histogram(&family.Add(to_labels(labels), buckets));
 }
@@ -64,7 +74,11 @@ std::string Metrics::exposition() const {
     for (const auto& refresh : state_->refreshers) {
         refresh();
     }
-    return prometheus::TextSerializer().Serialize(state_->registry.Collect());
+    auto families = state_->registry.Collect();
+    std::ranges::sort(families, {}, [&](const prometheus::MetricFamily& family) {
+        return state_->places.at(family.name);
+    });
+    return prometheus::TextSerializer().Serialize(families);
 }
 
 }  // namespace nave

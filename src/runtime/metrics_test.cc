@@ -28,5 +28,22 @@ TEST(Metrics, SameNameAndLabelsAreOneSeries) {
     EXPECT_THAT(metrics.exposition(), testing::HasSubstr("t_total{a=\"1\"} 2\n"));
 }
 
+TEST(Metrics, ExposesNamesInTheOrderOfTheirDeclaration) {
+    Metrics metrics;
+    metrics.gauge("t_b", "B.");
+    metrics.counter("t_c_total", "C.", {{"a", "1"}});
+    metrics.histogram("t_a", "A.", {1});
+    metrics.counter("t_c_total", "C.", {{"a", "2"}});
+    metrics.gauge("t_0", "0.");
+    const std::string text = metrics.exposition();
+    const auto at = [&](std::string_view name) {
+        return text.find("# TYPE " + std::string(name) + " ");
+    };
+    EXPECT_LT(at("t_b"), at("t_c_total"));
+    EXPECT_LT(at("t_c_total"), at("t_a"));
+    EXPECT_LT(at("t_a"), at("t_0"));
+    EXPECT_NE(at("t_0"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace nave

@@ -318,7 +318,8 @@ async function join(link, name) {
     if (!crypto.verify(null, Buffer.from(signed), owner, Buffer.from(invite.signature, 'hex'))) {
         giveUp('the invite is not signed by the owner it names');
     }
-    const seed = crypto.randomBytes(32);
+    // Who has been a member before stays the same one.
+    const seed = fs.existsSync(file) ? load().seed : crypto.randomBytes(32);
     const pubkey = rawPublic(privateKey('ed25519', seed)).toString('hex');
     const base = invite.broker_url.replace(/^ws/, 'http').replace(/\/ws$/, '');
     const answer = await fetch(`${base}/join`, {
@@ -369,13 +370,23 @@ async function showPeers(me) {
     await peer.connection.close();
 }
 
-async function send(me, who, text) {
-    const peer = await Peer.connect(me, 'command');
-    await listPeers(me, peer);
-    const target = isKey(who) || /^[*@]/.test(who) ? who : me.known[who];
-    if (!target) {
+// Anybody can take any name: the key that was first seen under it is the one that is meant.
+function keyOf(who, me, peers) {
+    const key = me.known[who];
+    if (!isKey(key)) {
         giveUp(`nobody called ${who} has been seen; give the key`);
     }
+    const others = peers.filter((peer) => peer.displayName === who && peer.pubkey !== key);
+    if (others.length > 0) {
+        giveUp(`${who} is here with another key, ${others[0].pubkey}: ask them, and give the key`);
+    }
+    return key;
+}
+
+async function send(me, who, text) {
+    const peer = await Peer.connect(me, 'command');
+    const peers = await listPeers(me, peer);
+    const target = isKey(who) || /^[*@]/.test(who) ? who : keyOf(who, me, peers);
     // Made once: a send that is repeated under the same id is stored once.
     const id = crypto.randomUUID();
     const sealed = isKey(target)

@@ -99,6 +99,11 @@ void Generator::run() {
     for (const auto end = Clock::now() + kDrain; in_flight_ > 0 && Clock::now() < end;) {
         turn(10);
     }
+    if (in_flight_ > 0) {
+        std::fprintf(stderr, "load: %llu messages did not arrive within %lld s\n",
+                     static_cast<unsigned long long>(in_flight_),
+                     static_cast<long long>(kDrain.count()));
+    }
 }
 
 void Generator::connect_all() {

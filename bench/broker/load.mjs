@@ -16,7 +16,7 @@ const kSeconds = 1.5;
 let program;
 
 async function built() {
-    if (!program) {
+    if (!program || !fs.existsSync(program)) {
         const target = path.join(temporaryDirectory(), 'load');
         const sources = fs.readdirSync(kSources).filter((name) => name.endsWith('.cc'));
         const files = sources.map((name) => path.join(kSources, name));
@@ -34,7 +34,10 @@ async function start(protocol, mode, lines, seconds, inFlight, bytes) {
         [protocol, mode, file, seconds, inFlight, bytes].map(String),
         { stdio: ['pipe', 'pipe', 'inherit'] },
     );
-    const exited = new Promise((resolve) => child.on('exit', resolve));
+    const exited = new Promise((resolve) => {
+        child.on('exit', resolve);
+        child.on('error', (error) => resolve(error.message));
+    });
     const output = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const line = async () => {
         const { value, done } = await output.next();

@@ -25,7 +25,7 @@ class QueueStoreTest : public StoreTest {
         if (IsSkipped()) {
             return;
         }
-        store_ = std::make_unique<QueueStore>(db(), QueuePolicy{.remember_ms = 1'000});
+        store_ = std::make_unique<QueueStore>(db(), QueuePolicy{.remember_ms = 1'000, .node = {}});
         NewMesh mesh;
         mesh.mesh.id = mesh.mesh.name = mesh.mesh.slug = "mesh";
         mesh.owner_secret = mesh.root_key = Bytes(32);

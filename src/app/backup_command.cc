@@ -146,9 +146,9 @@ int restore_command(const Settings& settings, const Chosen& chosen, const std::s
         return complain(report.error(), kExitFailed);
     }
     print("restored", *report, file);
-    fmt::print(
-        "one-time keys in the backup may have been handed out since: they will not be "
-        "issued, and clients are told to upload new ones\n");
+    for (const ServiceEntry* service : chosen) {
+        fmt::print("{}: {}\n", service->name, service->restore_note);
+    }
     return kExitOk;
 }
 

@@ -67,6 +67,8 @@ struct ServiceEntry {
                                                         storage::Database& database);
     // Makes restored rows safe, inside the restore's transaction.
     Result<void> (*after_restore)(storage::Transaction& tx, UnixMillis now);
+    // What that means for those who use it, one line.
+    std::string_view restore_note;
 };
 
 [[nodiscard]] std::span<const ServiceEntry> services();

@@ -108,7 +108,9 @@ const ServiceEntry kServices[] = {
      .render_error = &prekeys::render_error,
      .make = &make_prekeys,
      .examine = &examine_prekeys,
-     .after_restore = &prekeys::Store::after_restore},
+     .after_restore = &prekeys::Store::after_restore,
+     .restore_note = "one-time keys in the backup may have been handed out since: they will not be "
+                     "issued, and clients are told to upload new ones"},
     {.name = "broker",
      .title = "mesh broker for end-to-end-encrypted envelopes",
      .home_port = 7900,
@@ -123,7 +125,9 @@ const ServiceEntry kServices[] = {
      .render_error = &broker::api::render_error,
      .make = &make_broker,
      .examine = nullptr,
-     .after_restore = &broker::after_restore},
+     .after_restore = &broker::after_restore,
+     .restore_note = "invites and API keys in the backup have ended; members that were revoked "
+                     "since are members again, and envelopes may arrive a second time"},
 };
 
 }  // namespace

@@ -124,6 +124,13 @@ class Walk {
     Method method_;
 };
 
+// A route that answers OPTIONS for any path makes none known.
+bool is_known(const Node& node) {
+    return std::ranges::any_of(kAllMethods, [&](Method method) {
+        return method != Method::options && node.by_method[slot(method)] != nullptr;
+    });
+}
+
 std::string allowed_methods(const Node& node) {
     std::string allow;
     for (const Method method : kAllMethods) {
@@ -263,7 +270,7 @@ Router::Match Router::match(Method method, std::string_view path) const {
         return match;
     }
     match.bad_escape = walk.bad_escape;
-    if (walk.best != nullptr) {
+    if (walk.best != nullptr && is_known(*walk.best)) {
         match.path_known = true;
         match.allow = allowed_methods(*walk.best);
     }

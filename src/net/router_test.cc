@@ -108,6 +108,13 @@ TEST_F(RouterTest, ExplicitHeadWins) {
     EXPECT_EQ(router.match(Method::head, "/stream").route->method, Method::head);
 }
 
+TEST_F(RouterTest, OptionsForAnyPathMakeNoneKnown) {
+    add(router, Method::options, "/{path...}");
+    EXPECT_EQ(matched(router, Method::get, "/nowhere"), "404");
+    EXPECT_EQ(matched(router, Method::options, "/nowhere"), "/{path...} path=nowhere");
+    EXPECT_EQ(matched(router, Method::del, "/v1/keys"), "405 GET, HEAD, POST, OPTIONS");
+}
+
 TEST_F(RouterTest, ListsRoutesInOrder) {
     const auto routes = router.routes();
     ASSERT_EQ(routes.size(), 11U);

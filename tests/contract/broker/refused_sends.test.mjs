@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { peerKeys } from '../../support/broker_peer.mjs';
 import { onEachBroker, sample, Scene, settled, texts } from '../../support/broker_scene.mjs';
+import { until } from '../../support/server.mjs';
 
 const rejected = (context, reason) =>
     sample(context, `broker_messages_rejected_total{reason="${reason}"}`);
@@ -115,7 +116,7 @@ onEachBroker(
             // Another member has its own.
             assert.equal((await ada.envelope(one.key, 'from ada')).type, 'ack');
             await one.push('from ada');
-            await settled(ada);
+            await until(() => texts(ada).length >= 4, { what: 'four envelopes' });
             assert.deepEqual(texts(ada), ['good', 'good', 'good', 'good']);
         });
 

@@ -92,10 +92,6 @@ net::Response no_content(const net::Request&) {
     return {204, {}, {}};
 }
 
-net::Response not_found(const net::Request&) {
-    return {404, "text/plain; charset=utf-8", "not found"};
-}
-
 }  // namespace
 
 void add_operator_routes(net::Router& router, Context& context) {
@@ -111,11 +107,6 @@ void add_operator_routes(net::Router& router, Context& context) {
                net::SyncHandler(
                    [&context](const net::Request& request) { return metrics(context, request); }));
     router.add(net::Method::options, "/{path...}", net::SyncHandler(&no_content));
-    // As that route takes every path, the others would be answered with 405.
-    for (const net::Method method : {net::Method::get, net::Method::post, net::Method::put,
-                                     net::Method::patch, net::Method::del}) {
-        router.add(method, "/{path...}", net::SyncHandler(&not_found));
-    }
     router.default_header("Access-Control-Allow-Origin", "*");
     router.default_header("Access-Control-Allow-Methods", "POST, GET, OPTIONS");
     router.default_header("Access-Control-Allow-Headers", "Content-Type, Authorization");

@@ -11,6 +11,7 @@ namespace nave::broker {
 namespace {
 
 constexpr std::uint16_t kBanned = 4002;  // the original's clients do not come back after it
+constexpr std::chrono::seconds kHelloWithin{10};
 constexpr UnixMillis kTtlSweepEvery = 15'000;
 // Per member. Streams are for output as it comes, so this is far above what envelopes may do.
 constexpr net::Rate kPublishRate{.burst = 1'000, .refill_per_second = 200};
@@ -256,6 +257,7 @@ Sharing Broker::sharing_of(const Presence& session) const {
     sharing.session = *session.session_key;
     sharing.member = session.member.key;
     sharing.after = session.shared_until;
+    sharing.now = clock.now();
     return sharing;
 }
 
@@ -464,7 +466,15 @@ void Broker::tell_here(std::string_view mesh_id, const Presence* except,
     }
 }
 
+void Broker::limit_hello(std::move_only_function<void()> give_up) {
+    awaited_hellos_.push_back({clock.steady() + kHelloWithin, std::move(give_up)});
+}
+
 void Broker::sweep() {
+    while (!awaited_hellos_.empty() && awaited_hellos_.front().until <= clock.steady()) {
+        awaited_hellos_.front().give_up();
+        awaited_hellos_.pop_front();
+    }
     const UnixMillis now = clock.now();
     std::vector<Presence*> ended;
     registry.each([&](Presence& presence) {

@@ -23,7 +23,9 @@
 #include "runtime/task_group.h"
 #include "runtime/worker_pool.h"
 
+#include <deque>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -137,8 +139,10 @@ class Broker {
     // A presence that another node has ended.
     void end(Presence& presence, std::uint16_t code, std::string_view reason);
 
-    // Once a second: leases that ended, overdue statuses, spent hook signals, envelopes to push
-    // again. Returns how many statuses became idle.
+    // Calls `give_up` in a while, once: the socket may have said no hello by then.
+    void limit_hello(std::move_only_function<void()> give_up);
+    // Once a second: sockets without hello, leases that ended, overdue statuses, spent hook
+    // signals, envelopes to push again. Returns how many statuses became idle.
     void sweep();
     // Before the process stops: sockets closed 1001, nothing new is begun, and what is under way
     // is finished until the deadline.
@@ -167,6 +171,11 @@ class Broker {
     Loop& loop_;
     WorkerPool& workers_;
     bool stopping_ = false;
+    struct AwaitedHello {
+        SteadyTime until;
+        std::move_only_function<void()> give_up;
+    };
+    std::deque<AwaitedHello> awaited_hellos_;
     ReplayGuard replays_;
     std::set<std::string> arriving_;  // members, among nodes
     std::vector<PendingStatus> pending_;

@@ -158,8 +158,10 @@ class Delivery {
     [[nodiscard]] bool awaits_returned(const Presence& presence) const;
     Task<void> drain(PresencePtr presence);
     [[nodiscard]] ClaimRequest claim_request(const Presence& presence) const;
+    // What a claim may yield although the peer has it: the database was away, and does not know.
+    [[nodiscard]] std::vector<Part> arrived_unknown(const Presence& presence) const;
     void push_claimed(Presence& presence, const std::vector<ClaimedEnvelope>& claimed,
-                      std::uint32_t connection);
+                      const std::vector<Part>& arrived, std::uint32_t connection);
 
     Loop& loop_;
     const Clock& clock_;
@@ -183,6 +185,8 @@ class Delivery {
     bool pings_run_ = false;
     std::vector<PresencePtr> ping_due_;
     std::vector<Part> arrived_;
+    std::vector<Part> settling_;  // being told to the database
+    bool settle_fails_ = false;
     std::vector<Sequence> finished_;
     std::vector<Returned> returned_;
     std::unordered_map<Key, std::size_t, KeyHash> being_returned_;  // parts, by recipient

@@ -14,6 +14,12 @@ bool is_in_flight(const Presence& presence, const Part& part) {
     });
 }
 
+bool has_part(const std::vector<Part>& parts, const Part& part) {
+    return std::ranges::any_of(parts, [&](const Part& one) {
+        return one.sequence == part.sequence && one.recipient == part.recipient;
+    });
+}
+
 }  // namespace
 
 // Younger envelopes must not overtake those that are on their way back into the queue. Whoever
@@ -70,13 +76,28 @@ ClaimRequest Delivery::claim_request(const Presence& presence) const {
     return request;
 }
 
+std::vector<Part> Delivery::arrived_unknown(const Presence& presence) const {
+    if (!presence.claims_in_doubt && !settle_fails_) {
+        return {};
+    }
+    std::vector<Part> parts = arrived_;
+    parts.insert(parts.end(), settling_.begin(), settling_.end());
+    for (const InFlight& one : presence.in_flight) {
+        parts.push_back(one.part());  // its answer may come before that of the database
+    }
+    return parts;
+}
+
 void Delivery::push_claimed(Presence& presence, const std::vector<ClaimedEnvelope>& claimed,
-                            std::uint32_t connection) {
+                            const std::vector<Part>& arrived, std::uint32_t connection) {
     const UnixMillis now = clock_.now();
     const bool same = !presence.gone && presence.connected() && presence.connection == connection;
     for (const ClaimedEnvelope& one : claimed) {
         if (same && is_in_flight(presence, one.part)) {
             continue;  // its claim ended before the peer could answer; it has just been renewed
+        }
+        if (same && has_part(arrived, one.part)) {
+            continue;
         }
         const Outgoing out = outgoing(one.envelope);
         out.envelope->sequence = one.part.sequence;
@@ -110,6 +131,7 @@ Task<void> Delivery::drain(PresencePtr kept) {
         const std::size_t asked = request.envelopes_max;
         const std::uint32_t connection = presence.connection;
         const bool lane_passed = passed_ >= since;
+        const std::vector<Part> arrived = arrived_unknown(presence);
         const auto claimed = co_await store_.claim(std::move(request));
         if (!claimed) {
             logger_.failure(LogLevel::warn, "cannot read the queue", claimed.error());
@@ -119,7 +141,7 @@ Task<void> Delivery::drain(PresencePtr kept) {
             co_return;
         }
         presence.claims_in_doubt = false;
-        push_claimed(presence, *claimed, connection);
+        push_claimed(presence, *claimed, arrived, connection);
         if (presence.connection != connection || presence.drain_again || claimed->size() >= asked) {
             continue;
         }

@@ -240,12 +240,14 @@ Task<bool> Delivery::share_waiting() {
 }
 
 Task<bool> Delivery::settle_arrived() {
-    std::vector<Part> parts = std::exchange(arrived_, {});
+    settling_ = std::exchange(arrived_, {});
     std::vector<Sequence> finished = std::exchange(finished_, {});
-    if (parts.empty() && finished.empty()) {
+    if (settling_.empty() && finished.empty()) {
         co_return true;
     }
-    const auto done = co_await store_.settle(parts, finished, clock_.now());
+    const auto done = co_await store_.settle(settling_, finished, clock_.now());
+    std::vector<Part> parts = std::exchange(settling_, {});
+    settle_fails_ = !done;
     if (!done) {
         logger_.failure(LogLevel::warn, "cannot settle envelopes", done.error());
         put_first(arrived_, parts);

@@ -17,8 +17,11 @@ ServiceMetrics::ServiceMetrics(Metrics& metrics, const std::string& version,
     // Every series exists from the start: a rate over a counter that appears late misses its first
     // increment.
     connections_ = metrics.counter("broker_connections_total", "Sockets accepted.");
+    std::vector<std::string> reasons{"no_hello"};
     for (int i = 0; i <= static_cast<int>(HelloRefusal::session_bad_signature); ++i) {
-        const std::string reason(refusal_form(static_cast<HelloRefusal>(i)).metric_reason);
+        reasons.emplace_back(refusal_form(static_cast<HelloRefusal>(i)).metric_reason);
+    }
+    for (const std::string& reason : reasons) {
         refused_[reason] = metrics.counter("broker_connections_rejected_total",
                                            "Hellos refused, by reason.", {{"reason", reason}});
     }

@@ -100,24 +100,36 @@ Result<Appended> append_one(Transaction& tx, const Append& append, const std::st
     const std::optional<Bytes> live = packed(append.live);
     const bool urgent = envelope.priority == Priority::now;
     const bool claimed = !append.claimed_by.empty();
+    const bool for_nobody = !append.recipient && append.live.empty() && append.absent.empty();
     TRY(const auto row,
         tx.query_one(
             "insert into mesh_message (id, mesh_id, sender_member_id, sender_key, "
             "target_spec, priority, urgent, nonce, ciphertext, client_message_id, "
             "request_fingerprint, reply_to, created_at, expires_at, recipient, "
-            "claimed_by, claimed_until, live_recipients, live_node) values ($1, $2, $3, $4, "
-            "$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) "
+            "claimed_by, claimed_until, live_recipients, live_node, delivered_at) values "
+            "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
+            "$19, $20) "
             "returning seq",
-            {envelope.id, envelope.mesh_id, envelope.sender_member_id,
-             ByteView(envelope.sender_key), envelope.target_spec,
-             static_cast<std::int64_t>(envelope.priority), std::int64_t{urgent}, envelope.nonce,
-             envelope.ciphertext, text_or_null(envelope.client_message_id),
-             text_or_null(envelope.request_fingerprint), text_or_null(envelope.reply_to),
-             envelope.created_at, envelope.expires_at,
+            {envelope.id,
+             envelope.mesh_id,
+             envelope.sender_member_id,
+             ByteView(envelope.sender_key),
+             envelope.target_spec,
+             static_cast<std::int64_t>(envelope.priority),
+             std::int64_t{urgent},
+             envelope.nonce,
+             envelope.ciphertext,
+             text_or_null(envelope.client_message_id),
+             text_or_null(envelope.request_fingerprint),
+             text_or_null(envelope.reply_to),
+             envelope.created_at,
+             envelope.expires_at,
              append.recipient ? storage::Param(ByteView(*append.recipient)) : nullptr,
              text_or_null(append.claimed_by),
-             claimed ? storage::Param(append.claimed_until) : nullptr, live,
-             live ? text_or_null(node) : storage::Param(nullptr)}));
+             claimed ? storage::Param(append.claimed_until) : nullptr,
+             live,
+             live ? text_or_null(node) : storage::Param(nullptr),
+             for_nobody ? storage::Param(envelope.created_at) : nullptr}));
     const Sequence sequence = row->integer(0);
     for (const Key& recipient : append.absent) {
         TRY_VOID(add_delivery(tx, envelope.mesh_id, recipient, urgent, sequence));
@@ -228,6 +240,17 @@ Result<std::vector<ClaimedEnvelope>> claim_in(Transaction& tx, const ClaimReques
     return found;
 }
 
+// An envelope to many is delivered when nobody is left who has not got it.
+Result<void> complete(Transaction& tx, Sequence sequence, UnixMillis now) {
+    TRY_VOID(
+        tx.execute("update mesh_message set delivered_at = $2 where seq = $1 "
+                   "and recipient is null and live_recipients is null "
+                   "and delivered_at is null and not exists "
+                   "(select 1 from mesh_delivery d where d.seq = $1)",
+                   {sequence, now}));
+    return ok();
+}
+
 Result<void> settle_part(Transaction& tx, const Part& part, UnixMillis now) {
     switch (part.kind) {
         case Part::Kind::direct:
@@ -239,6 +262,7 @@ Result<void> settle_part(Transaction& tx, const Part& part, UnixMillis now) {
         case Part::Kind::stored:
             TRY_VOID(tx.execute("delete from mesh_delivery where seq = $1 and recipient = $2",
                                 {part.sequence, ByteView(part.recipient)}));
+            TRY_VOID(complete(tx, part.sequence, now));
             break;
         case Part::Kind::live:
             break;  // the list is dropped as a whole
@@ -300,10 +324,9 @@ Task<Result<void>> QueueStore::settle(std::vector<Part> parts, std::vector<Seque
             TRY_VOID(settle_part(tx, part, now));
         }
         for (const Sequence sequence : finished) {
-            TRY_VOID(
-                tx.execute("update mesh_message set live_recipients = null, delivered_at = $2 "
-                           "where seq = $1",
-                           {sequence, now}));
+            TRY_VOID(tx.execute("update mesh_message set live_recipients = null where seq = $1",
+                                {sequence}));
+            TRY_VOID(complete(tx, sequence, now));
         }
         return ok();
     };
@@ -319,6 +342,24 @@ Task<Result<void>> QueueStore::give_back(std::vector<Part> parts) {
     };
     co_return co_await database_.write(std::move(write));
 }
+
+namespace {
+
+Result<void> remove_deliveries(Transaction& tx, const Sharing& sharing) {
+    std::vector<Sequence> removed;
+    TRY_VOID(
+        tx.each("delete from mesh_delivery where mesh_id = $1 and recipient = $2 returning seq",
+                {sharing.mesh_id, ByteView(sharing.session)}, [&](const Row& row) -> Result<void> {
+                    removed.push_back(row.integer(0));
+                    return ok();
+                }));
+    for (const Sequence sequence : removed) {
+        TRY_VOID(complete(tx, sequence, sharing.now));
+    }
+    return ok();
+}
+
+}  // namespace
 
 Task<Result<void>> QueueStore::share(Sharing sharing) {
     auto write = [sharing = std::move(sharing)](Transaction& tx) -> Result<void> {
@@ -343,8 +384,7 @@ Task<Result<void>> QueueStore::share(Sharing sharing) {
             TRY_VOID(add_delivery(tx, sharing.mesh_id, sharing.member, urgent, sequence));
         }
         if (!sharing.keep) {
-            TRY_VOID(tx.execute("delete from mesh_delivery where mesh_id = $1 and recipient = $2",
-                                {sharing.mesh_id, ByteView(sharing.session)}));
+            TRY_VOID(remove_deliveries(tx, sharing));
         }
         return ok();
     };
@@ -379,10 +419,6 @@ Task<Result<std::optional<EnvelopeStatus>>> QueueStore::status(std::string mesh_
                              status.recipients.push_back({key_of(part.bytes(0)), false});
                              return ok();
                          }));
-        // Its own mark says that the live parts have arrived; the stored ones may not have.
-        if (!status.recipients.empty()) {
-            status.delivered_at.reset();
-        }
         return status;
     };
     co_return co_await database_.read(std::move(read));

@@ -109,6 +109,7 @@ struct Sharing {
     UnixMillis after = 0;  // what was accepted until then has been shared
     std::vector<Seen> seen;
     bool keep = false;  // the session may come back and get them too
+    UnixMillis now = 0;
 };
 
 struct Backlog {

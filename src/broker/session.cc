@@ -23,6 +23,13 @@ constexpr std::size_t kWaitingBytesMax = 4 * 1024 * 1024;
 void Session::on_open(net::WebSocket& socket) {
     socket_ = net::WebSocketPtr(&socket);
     broker_.metrics.on_socket();
+    broker_.limit_hello([weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (self != nullptr && !self->closed_ && self->presence_id_.empty()) {
+            self->broker_.metrics.on_refused("no_hello");
+            self->socket_->close(net::ws_close::kPolicy, "no_hello");
+        }
+    });
 }
 
 Presence* Session::presence() {

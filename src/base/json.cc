@@ -226,6 +226,38 @@ bool append_canonical(std::string& out, const Value& value, std::string_view lef
     return false;
 }
 
+bool needs_escape(char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
+}
+
+void append_escaped(std::string& out, char c) {
+    switch (c) {
+        case '"':
+            out.append("\\\"");
+            break;
+        case '\\':
+            out.append("\\\\");
+            break;
+        case '\b':
+            out.append("\\b");
+            break;
+        case '\f':
+            out.append("\\f");
+            break;
+        case '\n':
+            out.append("\\n");
+            break;
+        case '\r':
+            out.append("\\r");
+            break;
+        case '\t':
+            out.append("\\t");
+            break;
+        default:
+            fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+    }
+}
+
 }  // namespace
 
 Result<Value> parse(std::string_view text, Limits limits) {
@@ -273,36 +305,17 @@ void append_quoted(std::string& out, std::string_view raw) {
         repaired = repair_utf8(raw);
         raw = repaired;
     }
+    out.reserve(out.size() + raw.size() + 2);
     out.push_back('"');
-    for (const char c : raw) {
-        switch (c) {
-            case '"':
-                out.append("\\\"");
-                break;
-            case '\\':
-                out.append("\\\\");
-                break;
-            case '\b':
-                out.append("\\b");
-                break;
-            case '\f':
-                out.append("\\f");
-                break;
-            case '\n':
-                out.append("\\n");
-                break;
-            case '\r':
-                out.append("\\r");
-                break;
-            case '\t':
-                out.append("\\t");
-                break;
-            default:
-                if (static_cast<unsigned char>(c) < 0x20) {
-                    fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
-                } else {
-                    out.push_back(c);
-                }
+    // What needs no escape is copied in one piece: most texts are one.
+    while (!raw.empty()) {
+        const auto* const end = std::find_if(raw.data(), raw.data() + raw.size(), needs_escape);
+        const auto plain = static_cast<std::size_t>(end - raw.data());
+        out.append(raw.substr(0, plain));
+        raw.remove_prefix(plain);
+        if (!raw.empty()) {
+            append_escaped(out, raw.front());
+            raw.remove_prefix(1);
         }
     }
     out.push_back('"');

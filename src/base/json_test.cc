@@ -75,6 +75,14 @@ TEST(JsonCanonical, RefusesFloats) {
     EXPECT_EQ(canonical(*value).error().id, "json.float");
 }
 
+TEST(JsonQuote, EscapesAtBothEndsAndCopiesTheRest) {
+    std::string out;
+    append_quoted(out, "");
+    append_quoted(out, "plain, longer than eight");
+    append_quoted(out, "\"at\nthe\x01 ends\\");
+    EXPECT_EQ(out, R"("""plain, longer than eight""\"at\nthe\u0001 ends\\")");
+}
+
 TEST(JsonQuote, RepairsInvalidUtf8) {
     std::string out;
     append_quoted(out, "a\xff\"b");

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <numeric>
 
@@ -15,6 +17,19 @@ namespace {
 
 constexpr char ascii_lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+// Length of the ASCII at the start of `text`, to a multiple of eight.
+std::size_t ascii_length(std::string_view text) {
+    constexpr std::uint64_t kHighBits = 0x8080808080808080U;
+    std::size_t length = 0;
+    for (std::uint64_t eight = 0; text.size() - length >= sizeof eight; length += sizeof eight) {
+        std::memcpy(&eight, text.data() + length, sizeof eight);
+        if ((eight & kHighBits) != 0) {
+            break;
+        }
+    }
+    return length;
 }
 
 // Length of the well-formed UTF-8 sequence at the start of `text`, 0 when there is none.
@@ -55,6 +70,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 bool is_utf8(std::string_view text) {
     while (!text.empty()) {
+        text.remove_prefix(ascii_length(text));
+        if (text.empty()) {
+            break;
+        }
         const std::size_t n = sequence_length(text);
         if (n == 0) {
             return false;

@@ -5,6 +5,16 @@
 namespace nave {
 namespace {
 
+TEST(Utf8, ChecksEveryPosition) {
+    for (std::size_t at = 0; at < 20; ++at) {
+        std::string text(20, 'a');
+        text[at] = '\x80';
+        EXPECT_FALSE(is_utf8(text)) << at;
+        text.replace(at, 1, "\u20ac");
+        EXPECT_TRUE(is_utf8(text)) << at;
+    }
+}
+
 TEST(Utf8, ChecksAndRepairs) {
     EXPECT_TRUE(is_utf8("plain \u00e9\u20ac\U0001F600"));
     for (const std::string_view bad : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xe2\x82", "a\x80"}) {

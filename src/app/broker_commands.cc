@@ -6,6 +6,7 @@
 #include "app/process_settings.h"
 #include "app/stores.h"
 #include "base/check.h"
+#include "base/json_writer.h"
 #include "base/text.h"
 #include "broker/admin.h"
 #include "broker/admin_json.h"
@@ -16,6 +17,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -65,6 +67,29 @@ int with_admin(const Settings& settings, Work&& work, Show&& show) {
     }
     show(*outcome);
     return kExitOk;
+}
+
+Task<Result<std::int64_t>> export_audit(Admin& admin, std::string mesh) {
+    std::int64_t after = 0;
+    std::int64_t count = 0;
+    for (;;) {
+        CO_TRY(const auto records, co_await admin.audit_records(mesh, after));
+        if (records.empty()) {
+            co_return count;
+        }
+        for (const broker::AuditRecord& record : records) {
+            std::string line;
+            json::ObjectWriter writer(line);
+            broker::write_audit_record(writer, record);
+            writer.close();
+            fmt::print("{}\n", line);
+        }
+        if (std::fflush(stdout) != 0) {
+            co_return fail(Code::unavailable, "app.output", "the output cannot be written");
+        }
+        after = records.back().id;
+        count += static_cast<std::int64_t>(records.size());
+    }
 }
 
 // Cells padded to their column; the last column is not.
@@ -233,6 +258,38 @@ int invite_revoke_command(const Settings& settings, const BrokerOptions& options
                 fmt::print("revoked invite {}\n", invite.id);
             }
         });
+}
+
+int audit_verify_command(const Settings& settings, const BrokerOptions& options) {
+    bool holds = false;
+    const int code = with_admin(
+        settings, [&](Admin& admin) { return admin.verify_audit(options.mesh); },
+        [&](const broker::AuditVerdict& verdict) {
+            holds = !verdict.broken;
+            if (options.as_json) {
+                std::string text;
+                json::ObjectWriter writer(text);
+                broker::write_verdict(writer, verdict);
+                writer.close();
+                fmt::print("{}\n", text);
+            } else if (holds) {
+                fmt::print("verified {} records; {} older ones were removed\nhead {}\n",
+                           verdict.records, verdict.trimmed, verdict.head);
+            } else {
+                fmt::print(stderr,
+                           "nave: the audit log does NOT verify: {} at record {}, after {} good "
+                           "ones\n",
+                           broker::fault_name(verdict.broken->fault), verdict.broken->id,
+                           verdict.records);
+            }
+        });
+    return code != kExitOk || holds ? code : kExitFailed;
+}
+
+int audit_export_command(const Settings& settings, const BrokerOptions& options) {
+    return with_admin(
+        settings, [&](Admin& admin) { return export_audit(admin, options.mesh); },
+        [](std::int64_t) {});
 }
 
 int member_list_command(const Settings& settings, const BrokerOptions& options) {

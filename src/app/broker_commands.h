@@ -32,6 +32,9 @@ struct BrokerOptions {
 [[nodiscard]] int invite_create_command(const Settings& settings, const BrokerOptions& options);
 [[nodiscard]] int invite_list_command(const Settings& settings, const BrokerOptions& options);
 [[nodiscard]] int invite_revoke_command(const Settings& settings, const BrokerOptions& options);
+[[nodiscard]] int audit_verify_command(const Settings& settings, const BrokerOptions& options);
+// One JSON object per line, the oldest record first.
+[[nodiscard]] int audit_export_command(const Settings& settings, const BrokerOptions& options);
 [[nodiscard]] int member_list_command(const Settings& settings, const BrokerOptions& options);
 [[nodiscard]] int member_revoke_command(const Settings& settings, const BrokerOptions& options);
 [[nodiscard]] int member_restore_command(const Settings& settings, const BrokerOptions& options);

@@ -292,6 +292,11 @@ class Cli {
         add_broker_command(invite, "list", "Invites of a mesh", About::mesh, &invite_list_command);
         add_broker_command(invite, "revoke", "End an invite", About::mesh_and_id,
                            &invite_revoke_command);
+        auto* audit = add_topic(broker, "audit", "What happened in a mesh");
+        add_broker_command(audit, "verify", "Check the chain of records", About::mesh,
+                           &audit_verify_command);
+        add_broker_command(audit, "export", "All records, one JSON object per line", About::mesh,
+                           &audit_export_command);
         auto* member = add_topic(broker, "member", "Members of a mesh");
         add_broker_command(member, "list", "Members of a mesh, revoked ones too", About::mesh,
                            &member_list_command);

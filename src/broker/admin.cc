@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kNameMax = 100;
 constexpr int kTokenAttempts = 64;
+constexpr std::int64_t kAuditPage = 1'000;
 
 bool is_letter_or_digit(char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
@@ -43,7 +44,12 @@ std::string slug_of(std::string_view name) {
 }  // namespace
 
 Admin::Admin(storage::Database& database, const Clock& clock, Entropy& entropy, Broker* broker)
-    : store_(database), keys_(database), clock_(clock), entropy_(entropy), broker_(broker) {}
+    : store_(database),
+      keys_(database),
+      audits_(database),
+      clock_(clock),
+      entropy_(entropy),
+      broker_(broker) {}
 
 Task<Result<NewMesh>> Admin::require_mesh(std::string mesh) {
     CO_TRY(auto found, co_await store_.find(std::move(mesh)));
@@ -103,7 +109,7 @@ Task<Result<std::vector<Member>>> Admin::members(std::string mesh) {
 
 Task<Result<Member>> Admin::revoke_member(std::string mesh, std::string member_id) {
     CO_TRY(const NewMesh found, co_await require_mesh(std::move(mesh)));
-    CO_TRY(auto change, co_await store_.revoke_member(found.mesh.id, member_id, clock_.now()));
+    CO_TRY(auto change, co_await store_.revoke_member(found.mesh.id, member_id, {}, clock_.now()));
     if (!change) {
         co_return errors::not_found("No member of this mesh has this id.");
     }
@@ -115,7 +121,7 @@ Task<Result<Member>> Admin::revoke_member(std::string mesh, std::string member_i
 
 Task<Result<Member>> Admin::restore_member(std::string mesh, std::string member_id) {
     CO_TRY(const NewMesh found, co_await require_mesh(std::move(mesh)));
-    CO_TRY(auto change, co_await store_.restore_member(found.mesh.id, member_id, clock_.now()));
+    CO_TRY(auto change, co_await store_.restore_member(found.mesh.id, member_id, {}, clock_.now()));
     if (!change) {
         co_return errors::not_found("No member of this mesh has this id.");
     }
@@ -222,6 +228,16 @@ Task<Result<ApiKey>> Admin::revoke_api_key(std::string mesh, std::string key_id)
         co_return errors::not_found("No API key of this mesh has this id.");
     }
     co_return std::move(*key);
+}
+
+Task<Result<AuditVerdict>> Admin::verify_audit(std::string mesh) {
+    CO_TRY(const NewMesh found, co_await require_mesh(std::move(mesh)));
+    co_return co_await audits_.verify(found.mesh.id);
+}
+
+Task<Result<std::vector<AuditRecord>>> Admin::audit_records(std::string mesh, std::int64_t after) {
+    CO_TRY(const NewMesh found, co_await require_mesh(std::move(mesh)));
+    co_return co_await audits_.following(found.mesh.id, after, kAuditPage);
 }
 
 }  // namespace nave::broker

@@ -6,6 +6,7 @@
 #include "base/entropy.h"
 #include "base/secret.h"
 #include "broker/api_key_store.h"
+#include "broker/audit_store.h"
 #include "broker/mesh_store.h"
 
 #include <chrono>
@@ -62,6 +63,9 @@ class Admin {
     Task<Result<Member>> restore_member(std::string mesh, std::string member_id);
     Task<Result<MadeInvite>> create_invite(InviteWish wish);
     Task<Result<std::vector<Invite>>> invites(std::string mesh);
+    Task<Result<AuditVerdict>> verify_audit(std::string mesh);
+    // A page of records, those with ids above `after`, the oldest first.
+    Task<Result<std::vector<AuditRecord>>> audit_records(std::string mesh, std::int64_t after);
     Task<Result<Invite>> revoke_invite(std::string mesh, std::string invite_id);
 
     Task<Result<MadeApiKey>> create_api_key(ApiKeyWish wish);
@@ -74,6 +78,7 @@ class Admin {
 
     MeshStore store_;
     ApiKeyStore keys_;
+    AuditStore audits_;
     const Clock& clock_;
     Entropy& entropy_;
     Broker* broker_;

@@ -86,6 +86,36 @@ void append_invite(std::string& out, const Invite& invite) {
     writer.close();
 }
 
+void write_audit_record(json::ObjectWriter& writer, const AuditRecord& record) {
+    writer.integer("id", record.id);
+    writer.text("meshId", record.mesh_id);
+    writer.text("eventType", record.type);
+    if (record.actor_member_id.empty()) {
+        writer.raw("actorMemberId", "null");
+    } else {
+        writer.text("actorMemberId", record.actor_member_id);
+    }
+    if (json::parse(record.payload)) {
+        writer.raw("payload", record.payload);
+    } else {
+        writer.text("payload", record.payload);
+    }
+    writer.text("prevHash", record.prev_hash);
+    writer.text("hash", record.hash);
+    writer.plain("createdAt", iso8601(record.created_at));
+}
+
+void write_verdict(json::ObjectWriter& writer, const AuditVerdict& verdict) {
+    writer.boolean("valid", !verdict.broken);
+    writer.integer("entries", verdict.records);
+    writer.integer("trimmed", verdict.trimmed);
+    writer.text("head", verdict.head);
+    if (verdict.broken) {
+        writer.integer("brokenAt", verdict.broken->id);
+        writer.plain("fault", fault_name(verdict.broken->fault));
+    }
+}
+
 void append_made_invite(std::string& out, const MadeInvite& made) {
     json::ObjectWriter writer(out);
     write_invite(writer, made.invite);

@@ -4,6 +4,7 @@
 
 #include "base/json_writer.h"
 #include "broker/admin.h"
+#include "broker/audit_store.h"
 
 #include <string>
 #include <string_view>
@@ -19,6 +20,10 @@ void append_api_key(std::string& out, const ApiKey& key);
 void append_made_api_key(std::string& out, const MadeApiKey& made);
 // With token and link.
 void append_made_invite(std::string& out, const MadeInvite& made);
+
+// A payload that is no JSON, which only somebody else can have put there, is shown as text.
+void write_audit_record(json::ObjectWriter& writer, const AuditRecord& record);
+void write_verdict(json::ObjectWriter& writer, const AuditVerdict& verdict);
 
 // {"<name>":[...]}
 template <class T>

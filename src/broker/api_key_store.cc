@@ -1,5 +1,6 @@
 #include "broker/api_key_store.h"
 
+#include "broker/audit_store.h"
 #include "broker/errors.h"
 
 namespace nave::broker {
@@ -35,7 +36,9 @@ Task<Result<void>> ApiKeyStore::create(ApiKey key, TokenHash token) {
             {key.id, key.mesh_id, key.member_id, key.label, ByteView(token),
              std::int64_t{key.may_send}, std::int64_t{key.may_receive}, key.created_at,
              key.expires_at ? storage::Param(*key.expires_at) : nullptr}));
-        return ok();
+        const AuditEntry entry{
+            key.mesh_id, {}, AuditEvent::api_key_created(key.id, key.label), key.created_at};
+        return append_audit(tx, {&entry, 1});
     };
     co_return co_await database_.write(std::move(write));
 }
@@ -72,10 +75,14 @@ Task<Result<std::optional<ApiKey>>> ApiKeyStore::revoke(std::string mesh_id, std
                                                         UnixMillis now) {
     auto write = [mesh_id = std::move(mesh_id), id = std::move(id),
                   now](Transaction& tx) -> Result<std::optional<ApiKey>> {
-        TRY_VOID(
+        TRY(const std::int64_t revoked,
             tx.execute("update mesh_api_key set revoked_at = $3 where mesh_id = $1 "
                        "and id = $2 and revoked_at is null",
                        {mesh_id, id, now}));
+        if (revoked == 1) {
+            const AuditEntry entry{mesh_id, {}, AuditEvent::api_key_revoked(id), now};
+            TRY_VOID(append_audit(tx, {&entry, 1}));
+        }
         TRY(const auto row, tx.query_one("select " API_KEY_COLUMNS
                                          " from mesh_api_key k where k.mesh_id = $1 and k.id = $2",
                                          {mesh_id, id}));

@@ -78,10 +78,10 @@ TEST_P(ApiKeyStoreTest, EndsWithItsMemberAndItsMesh) {
     ApiKeyStore store(db());
     MeshStore meshes(db());
     ASSERT_TRUE(run(store.create(key("one"), hash(1))));
-    ASSERT_TRUE(run(meshes.revoke_member("mesh", "member", kTestNow)));
+    ASSERT_TRUE(run(meshes.revoke_member("mesh", "member", "", kTestNow)));
     EXPECT_FALSE(is_found(1));
     EXPECT_EQ(run(store.create(key("two"), hash(2))).error().id, "not_found");
-    ASSERT_TRUE(run(meshes.restore_member("mesh", "member", kTestNow)));
+    ASSERT_TRUE(run(meshes.restore_member("mesh", "member", "", kTestNow)));
     EXPECT_TRUE(is_found(1));
     ASSERT_TRUE(run(meshes.archive("mesh", kTestNow)));
     EXPECT_FALSE(is_found(1));

@@ -171,6 +171,8 @@ std::string_view fault_name(AuditFault fault) {
             return "wrong_hash";
         case AuditFault::unreadable:
             return "unreadable";
+        case AuditFault::missing_end:
+            return "missing_end";
     }
     std::unreachable();
 }

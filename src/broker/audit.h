@@ -95,11 +95,12 @@ enum class AuditFault : std::uint8_t {
     broken_link,  // prev_hash is not the hash of the record before
     wrong_hash,   // the record is not the one that was hashed
     unreadable,   // its payload is no JSON that could have been hashed
+    missing_end,  // the records end before the chain does
 };
 [[nodiscard]] std::string_view fault_name(AuditFault fault);
 
 struct AuditBreak {
-    std::int64_t id = 0;
+    std::int64_t id = 0;  // of missing_end: the last record there is, 0 for none
     AuditFault fault = AuditFault::broken_link;
 
     friend bool operator==(const AuditBreak&, const AuditBreak&) = default;

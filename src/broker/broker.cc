@@ -1,6 +1,7 @@
 #include "broker/broker.h"
 
 #include "broker/cluster.h"
+#include "broker/errors.h"
 #include "broker/ids.h"
 #include "broker/wire.h"
 
@@ -16,6 +17,7 @@ constexpr UnixMillis kTtlSweepEvery = 15'000;
 // Per member. Streams are for output as it comes, so this is far above what envelopes may do.
 constexpr net::Rate kPublishRate{.burst = 1'000, .refill_per_second = 200};
 constexpr std::size_t kPendingMax = 10'000;
+constexpr std::chrono::milliseconds kAuditStop{1'000};
 
 }  // namespace
 
@@ -36,6 +38,8 @@ Broker::Broker(Loop& loop, const Config& config_in, const Clock& clock_in, Entro
       skills(database),
       contexts(database),
       queue(database, config_in.queue),
+      audits(database),
+      audit(loop, clock_in, audits, tasks_in, logger_in, metrics_in),
       streams(registry, clock_in),
       delivery(loop, clock_in, registry, queue, tasks_in, logger_in, metrics_in,
                config_in.delivery),
@@ -209,6 +213,8 @@ Presence& Broker::settle_in(PresencePtr presence, bool is_new) {
     share_with(*presence);
     Presence& added = registry.add(std::move(presence));
     if (is_new) {
+        audit.record(added.mesh_id, added.member.id,
+                     AuditEvent::peer_joined(added.key(), added.profile.display_name));
         apply_pending(added);
     }
     if (added.profile.groups != added.member.default_groups) {
@@ -324,6 +330,10 @@ void Broker::remove(Presence& presence) {
         delivery.share(std::move(sharing));
     }
     streams.on_depart(presence);
+    if (!stopping_) {
+        audit.record(presence.mesh_id, presence.member.id,
+                     AuditEvent::peer_left(presence.key(), presence.profile.display_name));
+    }
     registry.remove(presence);
 }
 
@@ -336,6 +346,13 @@ bool Broker::is_owner(const Member& member) const {
 
 bool Broker::is_admin(const Member& member) const {
     return member.role == Role::admin || is_owner(member);
+}
+
+Result<void> Broker::require_admin(const Member& member) const {
+    if (!is_admin(member)) {
+        return errors::forbidden();
+    }
+    return ok();
 }
 
 void Broker::end_connection(Presence& presence, std::uint16_t close_code, std::string_view reason,
@@ -379,12 +396,18 @@ void Broker::archive(std::string_view mesh_id) {
 
 Task<void> Broker::shut_down(std::chrono::milliseconds deadline) {
     stopping_ = true;
-    registry.each([](Presence& presence) {
+    registry.each([this](Presence& presence) {
+        // Among nodes it may go on at another one.
+        if (cluster == nullptr) {
+            audit.record(presence.mesh_id, presence.member.id,
+                         AuditEvent::peer_left(presence.key(), presence.profile.display_name));
+        }
         if (presence.connected()) {
             presence.socket->close(net::ws_close::kGoingAway, "shutting down");
         }
     });
     co_await delivery.stop(deadline);
+    co_await audit.stop(std::min(deadline, kAuditStop));
 }
 
 // ---- envelopes ----
@@ -398,6 +421,20 @@ void Broker::stamp(Envelope& envelope, const Author& author) {
     envelope.sender_key = author.key;
     envelope.sender_name = author.name;
     envelope.expires_at = envelope.created_at + config.message_ttl.count();
+}
+
+Delivery::Stored Broker::audited(const Envelope& envelope, Delivery::Stored stored) {
+    if (!config.audit_messages) {
+        return stored;
+    }
+    return [this, mesh_id = envelope.mesh_id, sender = envelope.sender_member_id,
+            event = AuditEvent::message_sent(envelope.id, envelope.target_spec, envelope.priority),
+            stored = std::move(stored)](const Result<Appended>& appended) mutable {
+        if (appended && !appended->repeated) {
+            audit.record(mesh_id, sender, std::move(event));
+        }
+        stored(appended);
+    };
 }
 
 // ---- status ----

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/entropy.h"
+#include "broker/audit_log.h"
 #include "broker/config.h"
 #include "broker/context_store.h"
 #include "broker/delivery.h"
@@ -77,6 +78,8 @@ class Broker {
     SkillStore skills;
     ContextStore contexts;
     QueueStore queue;
+    AuditStore audits;
+    AuditLog audit;
     Registry registry;
     Streams streams;
     Delivery delivery;
@@ -113,6 +116,8 @@ class Broker {
     [[nodiscard]] bool is_owner(const Member& member) const;
     // Members of role admin, and whoever holds the mesh's owner key.
     [[nodiscard]] bool is_admin(const Member& member) const;
+    // Error "forbidden" for everybody else.
+    [[nodiscard]] Result<void> require_admin(const Member& member) const;
     // By an admin. A peer that may return keeps its place as one that lost its connection does.
     void end_connection(Presence& presence, std::uint16_t close_code, std::string_view reason,
                         bool may_return);
@@ -127,6 +132,8 @@ class Broker {
     };
     // Id, author and times of an envelope that has its contents.
     void stamp(Envelope& envelope, const Author& author);
+    // `stored` as it is or, where envelopes are audited, one that also records the stamped one.
+    [[nodiscard]] Delivery::Stored audited(const Envelope& envelope, Delivery::Stored stored);
     // To every connected peer of the mesh but one.
     void tell_others(const Presence& except, std::string_view text);
     // Of those, the ones of this node; `except` may be null.

@@ -80,6 +80,19 @@ constexpr Setting kSettings[] = {
      .description = "Address of this broker in invites, such as wss://broker.example.org/ws. "
                     "Default: made from the listen address.",
      .choices = "ws,wss"},
+    {.name = "BROKER_AUDIT_MESSAGES",
+     .type = SettingType::choice,
+     .default_text = "off",
+     .description = "Whether each envelope leaves a record in the audit log: who sent it, to whom "
+                    "and when, never what. Off because that is a list of who talks to whom, and a "
+                    "row for each envelope.",
+     .choices = "off,on"},
+    {.name = "BROKER_AUDIT_DAYS",
+     .type = SettingType::integer,
+     .default_text = "365",
+     .description = "How long audit records are kept; 0: for good.",
+     .min = 0,
+     .max = 36'500},
     {.name = "BROKER_ADMIN_TOKEN",
      .description = "Enables the admin API; its bearer token.",
      .secret = true,
@@ -125,6 +138,8 @@ Config read_config(const Settings& settings) {
     config.send_rate = *rate;
     config.message_ttl = std::chrono::hours(settings.integer("BROKER_MESSAGE_TTL_HOURS"));
     config.reconnect_lease = seconds("BROKER_RECONNECT_LEASE_SECONDS");
+    config.audit_messages = settings.text("BROKER_AUDIT_MESSAGES") == "on";
+    config.audit_kept = std::chrono::hours(24 * settings.integer("BROKER_AUDIT_DAYS"));
     config.public_url = settings.text("BROKER_PUBLIC_URL");
     config.admin_token = settings.secret("BROKER_ADMIN_TOKEN");
     config.metrics_token = settings.secret("BROKER_METRICS_TOKEN");

@@ -27,8 +27,10 @@ struct Config {
     std::chrono::milliseconds message_ttl{};
     std::chrono::milliseconds reconnect_lease{};
     std::string public_url;  // in invites; empty: made from the request or the listen address
-    Secret admin_token;      // empty: the admin API is off
-    Secret metrics_token;    // empty: /metrics is open
+    bool audit_messages = false;
+    std::chrono::milliseconds audit_kept{};  // 0: for good
+    Secret admin_token;                      // empty: the admin API is off
+    Secret metrics_token;                    // empty: /metrics is open
     QueuePolicy queue;
     DeliveryLimits delivery;
 };

@@ -24,4 +24,7 @@ Handler share_context, get_context, list_contexts;
 // moderation_requests.cc
 Handler kick, disconnect, ban, unban, list_bans;
 
+// audit_requests.cc
+Handler audit_query, audit_verify;
+
 }  // namespace nave::broker::handlers

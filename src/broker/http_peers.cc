@@ -41,9 +41,10 @@ Task<Result<Appended>> HttpPeers::send(Caller caller, Send send) {
     }
     broker_.stamp(send.envelope, {caller.member, caller.member.key, caller.member.display_name});
     const auto outcome = std::make_shared<OneShot<Result<Appended>>>(loop_);
-    CO_TRY_VOID(broker_.delivery.send(
-        {caller.member.mesh_id, caller.member.key, nullptr}, send.target, std::move(send.envelope),
-        [outcome](const Result<Appended>& stored) { outcome->set(stored); }));
+    auto on_stored = broker_.audited(
+        send.envelope, [outcome](const Result<Appended>& stored) { outcome->set(stored); });
+    CO_TRY_VOID(broker_.delivery.send({caller.member.mesh_id, caller.member.key, nullptr},
+                                      send.target, std::move(send.envelope), std::move(on_stored)));
     auto stored = co_await outcome->get();
     if (!stored) {
         co_return errors::busy();

@@ -1,5 +1,6 @@
 #include "broker/mesh_store.h"
 
+#include "broker/audit_store.h"
 #include "broker/errors.h"
 #include "broker/groups.h"
 #include "broker/hex_key.h"
@@ -66,6 +67,19 @@ Result<void> note_change(Transaction& tx, const std::string& mesh_id, UnixMillis
     return ok();
 }
 
+Result<void> note_event(Transaction& tx, const std::string& mesh_id, const std::string& by,
+                        AuditEvent event, UnixMillis now) {
+    const AuditEntry entry{mesh_id, by, std::move(event), now};
+    return append_audit(tx, {&entry, 1});
+}
+
+// A member that is there from now on, by its own doing.
+Result<void> note_joined(Transaction& tx, const Member& member) {
+    TRY_VOID(note_change(tx, member.mesh_id, member.joined_at));
+    return note_event(tx, member.mesh_id, member.id, AuditEvent::member_joined(member),
+                      member.joined_at);
+}
+
 Result<void> insert_member(Transaction& tx, const Member& member) {
     TRY_VOID(
         tx.execute("insert into mesh_member (id, mesh_id, key, display_name, role, "
@@ -73,7 +87,7 @@ Result<void> insert_member(Transaction& tx, const Member& member) {
                    {member.id, member.mesh_id, ByteView(member.key), member.display_name,
                     static_cast<std::int64_t>(member.role), groups_to_text(member.default_groups),
                     member.joined_at}));
-    return note_change(tx, member.mesh_id, member.joined_at);
+    return note_joined(tx, member);
 }
 
 Result<std::optional<Member>> member_with_key(Transaction& tx, const std::string& mesh_id,
@@ -99,13 +113,13 @@ Result<Member> take_back(Transaction& tx, Member former, const Member& wanted) {
     former.role = wanted.role;
     former.joined_at = wanted.joined_at;
     former.revoked_at.reset();
-    TRY_VOID(note_change(tx, former.mesh_id, wanted.joined_at));
+    TRY_VOID(note_joined(tx, former));
     return former;
 }
 
 Result<std::optional<MemberChange>> set_revoked(Transaction& tx, const std::string& mesh_id,
                                                 const std::string& member_id, bool revoked,
-                                                UnixMillis now) {
+                                                const std::string& by, UnixMillis now) {
     const std::optional<UnixMillis> when = revoked ? std::optional(now) : std::nullopt;
     TRY(const std::int64_t changed,
         tx.execute("update mesh_member set revoked_at = $3 where mesh_id = $1 and id = $2 "
@@ -117,10 +131,14 @@ Result<std::optional<MemberChange>> set_revoked(Transaction& tx, const std::stri
     if (!row) {
         return std::nullopt;
     }
+    TRY(auto member, read_member(*row));
     if (changed == 1) {
         TRY_VOID(note_change(tx, mesh_id, now));
+        TRY_VOID(note_event(
+            tx, mesh_id, by,
+            revoked ? AuditEvent::member_banned(member) : AuditEvent::member_unbanned(member),
+            now));
     }
-    TRY(auto member, read_member(*row));
     return MemberChange{std::move(member), changed == 1};
 }
 
@@ -198,7 +216,8 @@ Task<Result<void>> MeshStore::create(NewMesh mesh) {
         if (made == 0) {
             return errors::mesh_exists();
         }
-        return ok();
+        return note_event(tx, mesh.mesh.id, {}, AuditEvent::mesh_created(mesh.mesh.slug),
+                          mesh.mesh.created_at);
     };
     co_return co_await database_.write(std::move(write));
 }
@@ -233,11 +252,16 @@ Task<Result<std::optional<NewMesh>>> MeshStore::find(std::string id_or_slug) {
 
 Task<Result<bool>> MeshStore::archive(std::string mesh_id, UnixMillis now) {
     auto write = [mesh_id = std::move(mesh_id), now](Transaction& tx) -> Result<bool> {
-        TRY(const std::int64_t archived,
-            tx.execute("update mesh_mesh set archived_at = coalesce(archived_at, $2) where id = $1",
-                       {mesh_id, now}));
-        TRY_VOID(note_change(tx, mesh_id, now));
-        return archived == 1;
+        TRY(const std::int64_t archived, tx.execute("update mesh_mesh set archived_at = $2 "
+                                                    "where id = $1 and archived_at is null",
+                                                    {mesh_id, now}));
+        if (archived == 1) {
+            TRY_VOID(note_change(tx, mesh_id, now));
+            TRY_VOID(note_event(tx, mesh_id, {}, AuditEvent::mesh_archived(), now));
+            return true;
+        }
+        TRY(const auto row, tx.query_one("select 1 from mesh_mesh where id = $1", {mesh_id}));
+        return row.has_value();
     };
     co_return co_await database_.write(std::move(write));
 }
@@ -302,17 +326,22 @@ Task<Result<Member>> MeshStore::add_member(Member member) {
 
 Task<Result<std::optional<MemberChange>>> MeshStore::revoke_member(std::string mesh_id,
                                                                    std::string member_id,
-                                                                   UnixMillis now) {
+                                                                   std::string by, UnixMillis now) {
     auto write = [mesh_id = std::move(mesh_id), member_id = std::move(member_id),
-                  now](Transaction& tx) { return set_revoked(tx, mesh_id, member_id, true, now); };
+                  by = std::move(by), now](Transaction& tx) {
+        return set_revoked(tx, mesh_id, member_id, true, by, now);
+    };
     co_return co_await database_.write(std::move(write));
 }
 
 Task<Result<std::optional<MemberChange>>> MeshStore::restore_member(std::string mesh_id,
                                                                     std::string member_id,
+                                                                    std::string by,
                                                                     UnixMillis now) {
     auto write = [mesh_id = std::move(mesh_id), member_id = std::move(member_id),
-                  now](Transaction& tx) { return set_revoked(tx, mesh_id, member_id, false, now); };
+                  by = std::move(by), now](Transaction& tx) {
+        return set_revoked(tx, mesh_id, member_id, false, by, now);
+    };
     co_return co_await database_.write(std::move(write));
 }
 
@@ -365,6 +394,12 @@ Task<Result<bool>> MeshStore::create_invite(Invite invite, std::string token) {
                        "nothing",
                        {invite.id, invite.mesh_id, hash, static_cast<std::int64_t>(invite.role),
                         invite.max_uses, invite.expires_at, invite.created_at}));
+        if (made == 1) {
+            TRY_VOID(note_event(tx, invite.mesh_id, {},
+                                AuditEvent::invite_created(invite.id, invite.role, invite.max_uses,
+                                                           invite.expires_at),
+                                invite.created_at));
+        }
         return made == 1;
     };
     co_return co_await database_.write(std::move(write));
@@ -389,10 +424,13 @@ Task<Result<std::optional<Invite>>> MeshStore::revoke_invite(std::string mesh_id
                                                              UnixMillis now) {
     auto write = [mesh_id = std::move(mesh_id), invite_id = std::move(invite_id),
                   now](Transaction& tx) -> Result<std::optional<Invite>> {
-        TRY_VOID(
+        TRY(const std::int64_t revoked,
             tx.execute("update mesh_invite set revoked_at = $3 "
                        "where mesh_id = $1 and id = $2 and revoked_at is null",
                        {mesh_id, invite_id, now}));
+        if (revoked == 1) {
+            TRY_VOID(note_event(tx, mesh_id, {}, AuditEvent::invite_revoked(invite_id), now));
+        }
         TRY(const auto row, tx.query_one("select " INVITE_COLUMNS
                                          " from mesh_invite where mesh_id = $1 and id = $2",
                                          {mesh_id, invite_id}));

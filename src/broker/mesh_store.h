@@ -1,4 +1,5 @@
-// MeshStore: meshes, their members and their invites. One method is one transaction.
+// MeshStore: meshes, their members and their invites. One method is one transaction, which also
+// writes the audit records of what it changes.
 #pragma once
 
 #include "base/entropy.h"
@@ -89,11 +90,14 @@ class MeshStore {
     Task<Result<std::optional<Member>>> member_by_key(std::string mesh_id, Key key);
     // For operators; error "member_exists". A revoked member with this key comes back.
     Task<Result<Member>> add_member(Member member);
-    // Nullopt when no member of the mesh has this id.
+    // `by` is the id of the member who does it, empty for an operator. Nullopt when no member of
+    // the mesh has this id.
     Task<Result<std::optional<MemberChange>>> revoke_member(std::string mesh_id,
-                                                            std::string member_id, UnixMillis now);
+                                                            std::string member_id, std::string by,
+                                                            UnixMillis now);
     Task<Result<std::optional<MemberChange>>> restore_member(std::string mesh_id,
-                                                             std::string member_id, UnixMillis now);
+                                                             std::string member_id, std::string by,
+                                                             UnixMillis now);
     // The groups a member is reached by while absent.
     Task<Result<void>> remember_groups(std::string member_id, std::vector<Group> groups,
                                        UnixMillis now);

@@ -48,10 +48,10 @@ class MeshStoreTest : public storage::DatabaseTest,
             {id, "mesh", key_of(key), "name of " + id, Role::member, {}, at, std::nullopt}));
     }
     std::optional<MemberChange> revoke(const std::string& id, UnixMillis at) {
-        return run(store_->revoke_member("mesh", id, at)).value();
+        return run(store_->revoke_member("mesh", id, "by", at)).value();
     }
     std::optional<MemberChange> restore(const std::string& id, UnixMillis at) {
-        return run(store_->restore_member("mesh", id, at)).value();
+        return run(store_->restore_member("mesh", id, "by", at)).value();
     }
     std::int64_t revision() {
         const auto changes = run(store_->changes(0));
@@ -121,7 +121,7 @@ TEST_P(MeshStoreTest, AKeyIsAMemberOnceAndComesBackUnderItsId) {
 
 TEST_P(MeshStoreTest, AMemberOfAnotherMeshIsNotRevoked) {
     ASSERT_TRUE(add("anna", 10, kNow));
-    EXPECT_FALSE(run(store_->revoke_member("another", "anna", kNow + 1)).value());
+    EXPECT_FALSE(run(store_->revoke_member("another", "anna", "by", kNow + 1)).value());
     EXPECT_FALSE(run(store_->load("mesh")).value()->members.front().revoked_at);
 }
 

@@ -50,6 +50,10 @@ ServiceMetrics::ServiceMetrics(Metrics& metrics, const std::string& version,
                                "Pushes known to have arrived at their peer.");
     redelivered_ = metrics.counter("broker_messages_redelivered_total",
                                    "Envelopes pushed again to a peer that acknowledges.");
+    audit_recorded_ = metrics.counter("broker_audit_recorded_total",
+                                      "Audit records stored apart from what they are about.");
+    audit_dropped_ =
+        metrics.counter("broker_audit_dropped_total", "Audit records that could not be stored.");
     metrics
         .gauge("broker_build_info", "Version and commit; always 1.",
                {{"version", version}, {"commit", commit}})

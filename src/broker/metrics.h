@@ -28,6 +28,12 @@ class ServiceMetrics final : public DeliveryObserver {
     void on_hook() const { hooks_.add(); }
     void on_hook_limited() const { hooks_limited_.add(); }
     void set_database_healthy(bool healthy) const { database_.set(healthy ? 1 : 0); }
+    void on_audit_recorded(std::size_t count) const {
+        audit_recorded_.add(static_cast<double>(count));
+    }
+    void on_audit_dropped(std::size_t count) const {
+        audit_dropped_.add(static_cast<double>(count));
+    }
     void on_pushed(Priority priority, std::size_t peers) override;
     void on_settled(std::size_t pushes) override;
     void on_redelivered() override;
@@ -45,6 +51,8 @@ class ServiceMetrics final : public DeliveryObserver {
     Gauge database_;
     Counter settled_;
     Counter redelivered_;
+    Counter audit_recorded_;
+    Counter audit_dropped_;
 };
 
 }  // namespace nave::broker

@@ -32,6 +32,12 @@ constexpr char kTaskSqlite[] = {
 constexpr char kTaskPostgres[] = {
 #embed "migrations/0005_task.postgres.sql"
 };
+constexpr char kAuditSqlite[] = {
+#embed "migrations/0008_audit.sqlite.sql"
+};
+constexpr char kAuditPostgres[] = {
+#embed "migrations/0008_audit.postgres.sql"
+};
 
 constexpr char kApiKeysSqlite[] = {
 #embed "migrations/0004_api_keys.sqlite.sql"
@@ -67,6 +73,7 @@ constexpr storage::Migration kMigrations[] = {
     {5, "task", {kTaskSqlite, sizeof kTaskSqlite}, {kTaskPostgres, sizeof kTaskPostgres}},
     {6, "skill", {kSkillSqlite, sizeof kSkillSqlite}, {kSkillPostgres, sizeof kSkillPostgres}},
     {7, "nodes", {kNodesSqlite, sizeof kNodesSqlite}, {kNodesPostgres, sizeof kNodesPostgres}},
+    {8, "audit", {kAuditSqlite, sizeof kAuditSqlite}, {kAuditPostgres, sizeof kAuditPostgres}},
 };
 
 }  // namespace

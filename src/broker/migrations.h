@@ -25,6 +25,8 @@ inline constexpr auto kTables = std::to_array<std::string_view>({
     "mesh_task",
     "mesh_skill",
     "mesh_context",
+    "mesh_audit",
+    "mesh_audit_head",
 });
 
 // In the transaction of a restore, after the rows are in place.

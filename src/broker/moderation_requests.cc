@@ -19,13 +19,6 @@ constexpr std::size_t kTargetBytes = 256;
 constexpr std::size_t kAffectedMax = 1'000;  // names in an answer
 constexpr std::uint16_t kKicked = 4001;      // the original's clients do not come back after it
 
-Result<void> require_admin(const Broker& broker, const Presence& presence) {
-    if (!broker.is_admin(presence.member)) {
-        return errors::forbidden();
-    }
-    return ok();
-}
-
 // Those a target names by an id or a key, else those by a name: anybody may call themselves by the
 // id of somebody else.
 template <class T, class HasId, class HasName>
@@ -100,7 +93,7 @@ struct Ending {
 Task<Result<void>> end_connections(Session& session, const Presence& presence,
                                    const ClientRequest& request, const Ending& ending) {
     Broker& broker = session.broker();
-    CO_TRY_VOID(require_admin(broker, presence));
+    CO_TRY_VOID(broker.require_admin(presence.member));
     CO_TRY(const auto peers, choose_peers(broker, presence, request.fields));
     std::vector<std::string> names;
     for (Presence* peer : peers) {
@@ -194,13 +187,13 @@ Task<Result<void>> disconnect(Session& session, Presence& presence, const Client
 Task<Result<void>> ban(Session& session, Presence& presence, const ClientRequest& request) {
     Broker& broker = session.broker();
     const Member by = presence.member;
-    CO_TRY_VOID(require_admin(broker, presence));
+    CO_TRY_VOID(broker.require_admin(presence.member));
     CO_TRY(const std::string target, required_text(request.fields, "target", kTargetBytes));
     CO_TRY(const auto members, co_await members_of(broker, by.mesh_id, false));
     CO_TRY(const Member chosen, only_one(broker, members, target));
     CO_TRY_VOID(check_bannable(broker, by, chosen));
     CO_TRY(const auto change,
-           co_await broker.meshes.revoke_member(by.mesh_id, chosen.id, broker.clock.now()));
+           co_await broker.meshes.revoke_member(by.mesh_id, chosen.id, by.id, broker.clock.now()));
     if (!change) {
         co_return errors::not_found("No member has this id, key or name.");
     }
@@ -214,12 +207,12 @@ Task<Result<void>> ban(Session& session, Presence& presence, const ClientRequest
 Task<Result<void>> unban(Session& session, Presence& presence, const ClientRequest& request) {
     Broker& broker = session.broker();
     const Member by = presence.member;
-    CO_TRY_VOID(require_admin(broker, presence));
+    CO_TRY_VOID(broker.require_admin(presence.member));
     CO_TRY(const std::string target, required_text(request.fields, "target", kTargetBytes));
     CO_TRY(const auto banned, co_await members_of(broker, by.mesh_id, true));
     CO_TRY(const Member chosen, only_one(broker, banned, target));
     CO_TRY(const auto change,
-           co_await broker.meshes.restore_member(by.mesh_id, chosen.id, broker.clock.now()));
+           co_await broker.meshes.restore_member(by.mesh_id, chosen.id, by.id, broker.clock.now()));
     if (!change) {
         co_return errors::not_found("No member has this id, key or name.");
     }
@@ -232,7 +225,7 @@ Task<Result<void>> unban(Session& session, Presence& presence, const ClientReque
 
 Task<Result<void>> list_bans(Session& session, Presence& presence, const ClientRequest& request) {
     Broker& broker = session.broker();
-    CO_TRY_VOID(require_admin(broker, presence));
+    CO_TRY_VOID(broker.require_admin(presence.member));
     CO_TRY(const auto banned, co_await members_of(broker, presence.mesh_id, true));
     AnswerList list;
     for (const Member& member : banned) {

@@ -16,6 +16,7 @@ constexpr std::chrono::milliseconds kOverdueClaims{10'000};
 constexpr std::chrono::milliseconds kDepth{30'000};
 constexpr std::chrono::milliseconds kTrimPause{100};
 constexpr std::chrono::milliseconds kTrimRound{60'000};
+constexpr std::chrono::hours kAuditTrimRound{1};
 constexpr UnixMillis kSessionKeyMs = UnixMillis{30} * 24 * 3600 * 1000;
 
 }  // namespace
@@ -90,6 +91,28 @@ struct BrokerModule::Parts {
                                     looked.error());
             }
             failing = !looked.has_value();
+        }
+    }
+
+    Task<void> trim_audit() {
+        for (;;) {
+            std::string mesh_id;
+            for (;;) {
+                const auto trimmed = co_await broker.audits.trim(
+                    mesh_id, deps.clock.now() - deps.config.audit_kept.count());
+                if (!trimmed) {
+                    deps.logger.failure(LogLevel::warn, "cannot trim the audit log",
+                                        trimmed.error());
+                }
+                if (!trimmed || !*trimmed) {
+                    break;
+                }
+                if ((*trimmed)->removed < AuditStore::kTrimBatch) {
+                    mesh_id = (*trimmed)->mesh_id;
+                }
+                co_await deps.loop.sleep(kTrimPause);
+            }
+            co_await deps.loop.sleep(kAuditTrimRound);
         }
     }
 
@@ -202,6 +225,9 @@ void BrokerModule::start() {
     parts_->tasks.spawn("overdue claims", parts_->end_overdue_claims());
     parts_->tasks.spawn("event streams", parts_->http_peers.watch_streams());
     parts_->tasks.spawn("trim", parts_->trim_queue());
+    if (config.audit_kept.count() > 0) {
+        parts_->tasks.spawn("audit trim", parts_->trim_audit());
+    }
 }
 
 Task<void> BrokerModule::stop(std::chrono::milliseconds deadline) {

@@ -152,6 +152,7 @@ Task<Result<void>> set_state(Session& session, Presence& presence, const ClientR
     if (!stored) {
         co_return errors::invalid_argument("the mesh has too many state keys");
     }
+    session.broker().audit.record(mesh_id, entry.updated_by, AuditEvent::state_set(entry.key));
     if (const Presence* still = session.presence()) {
         Answer change("state_change", {});
         change.fields().text("key", entry.key);
@@ -197,6 +198,8 @@ constexpr auto kHandlers = std::to_array<std::pair<std::string_view, RequestHand
     {"ban", &handlers::ban},
     {"unban", &handlers::unban},
     {"list_bans", &handlers::list_bans},
+    {"audit_query", &handlers::audit_query},
+    {"audit_verify", &handlers::audit_verify},
     {"set_status", &set_status},
     {"list_peers", &list_peers},
     {"set_summary", &set_summary},

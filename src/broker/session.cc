@@ -237,11 +237,12 @@ void Session::send_envelope(const ClientRequest& request) {
         return;
     }
     broker_.stamp(send->envelope, {sender.member, sender.key(), sender.profile.display_name});
-    auto taken = broker_.delivery.send(
-        {sender.mesh_id, sender.member.key, &sender}, send->target, std::move(send->envelope),
-        [self = shared_from_this(), names](const Result<Appended>& stored) {
-            self->on_stored(names, stored);
+    auto stored = broker_.audited(
+        send->envelope, [self = shared_from_this(), names](const Result<Appended>& appended) {
+            self->on_stored(names, appended);
         });
+    auto taken = broker_.delivery.send({sender.mesh_id, sender.member.key, &sender}, send->target,
+                                       std::move(send->envelope), std::move(stored));
     if (taken) {
         sends_ += 1;
     } else {

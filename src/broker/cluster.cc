@@ -103,6 +103,9 @@ void Cluster::end_elsewhere(const Presence& presence, EndMessage end) {
 
 // Many envelopes of one turn share a wake.
 void Cluster::wake(const Presence& presence) {
+    if (stopped_) {
+        return;  // nothing of this node may run much longer; the others poll
+    }
     wakes_[presence.node].insert(presence.id);
     if (!std::exchange(flushing_wakes_, true)) {
         loop_.post([this] { flush_wakes(); });

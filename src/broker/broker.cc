@@ -37,6 +37,7 @@ Broker::Broker(Loop& loop, const Config& config_in, const Clock& clock_in, Entro
       overview(database),
       skills(database),
       contexts(database),
+      schedules(database),
       queue(database, config_in.queue),
       audits(database),
       audit(loop, clock_in, audits, tasks_in, logger_in, metrics_in),

@@ -15,6 +15,7 @@
 #include "broker/overview_store.h"
 #include "broker/queue_store.h"
 #include "broker/registry.h"
+#include "broker/schedule_store.h"
 #include "broker/skill_store.h"
 #include "broker/state_store.h"
 #include "broker/streams.h"
@@ -77,6 +78,7 @@ class Broker {
     OverviewStore overview;
     SkillStore skills;
     ContextStore contexts;
+    ScheduleStore schedules;
     QueueStore queue;
     AuditStore audits;
     AuditLog audit;

@@ -20,6 +20,8 @@ Handler create_stream, subscribe, unsubscribe, publish, list_streams;
 // skill_requests.cc
 Handler share_skill, get_skill, list_skills, remove_skill;
 Handler share_context, get_context, list_contexts;
+// schedule_requests.cc
+Handler schedule, list_scheduled, cancel_scheduled;
 
 // moderation_requests.cc
 Handler kick, disconnect, ban, unban, list_bans;

@@ -51,6 +51,12 @@ constexpr char kSkillSqlite[] = {
 constexpr char kSkillPostgres[] = {
 #embed "migrations/0006_skill.postgres.sql"
 };
+constexpr char kScheduleSqlite[] = {
+#embed "migrations/0009_schedule.sqlite.sql"
+};
+constexpr char kSchedulePostgres[] = {
+#embed "migrations/0009_schedule.postgres.sql"
+};
 
 constexpr char kNodesSqlite[] = {
 #embed "migrations/0007_nodes.sqlite.sql"
@@ -74,6 +80,10 @@ constexpr storage::Migration kMigrations[] = {
     {6, "skill", {kSkillSqlite, sizeof kSkillSqlite}, {kSkillPostgres, sizeof kSkillPostgres}},
     {7, "nodes", {kNodesSqlite, sizeof kNodesSqlite}, {kNodesPostgres, sizeof kNodesPostgres}},
     {8, "audit", {kAuditSqlite, sizeof kAuditSqlite}, {kAuditPostgres, sizeof kAuditPostgres}},
+    {9,
+     "schedule",
+     {kScheduleSqlite, sizeof kScheduleSqlite},
+     {kSchedulePostgres, sizeof kSchedulePostgres}},
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ inline constexpr auto kTables = std::to_array<std::string_view>({
     "mesh_context",
     "mesh_audit",
     "mesh_audit_head",
+    "mesh_schedule",
 });
 
 // In the transaction of a restore, after the rows are in place.

@@ -4,6 +4,7 @@
 #include "broker/cluster.h"
 #include "broker/ids.h"
 #include "broker/mesh_watch.h"
+#include "broker/scheduler.h"
 #include "runtime/task_group.h"
 
 namespace nave::broker {
@@ -27,6 +28,7 @@ struct BrokerModule::Parts {
     ServiceMetrics metrics;
     Broker broker;
     std::unique_ptr<Cluster> cluster;  // null: the only node
+    Scheduler scheduler;
     MeshWatch mesh_watch;
     Admin admin;
     HttpPeers http_peers;
@@ -40,6 +42,7 @@ struct BrokerModule::Parts {
           metrics(deps.metrics, deps.version, deps.commit),
           broker(deps.loop, deps.config, deps.clock, deps.entropy, deps.workers, deps.database,
                  tasks, deps.logger, metrics),
+          scheduler(deps.loop, broker),
           mesh_watch(broker),
           admin(deps.database, deps.clock, deps.entropy, &broker),
           http_peers(broker, deps.loop, deps.database),
@@ -219,6 +222,7 @@ void BrokerModule::start() {
         parts_->cluster->start();
     }
     parts_->tasks.spawn("sweep", parts_->sweep());
+    parts_->tasks.spawn("schedules", parts_->scheduler.run());
     parts_->tasks.spawn("mesh watch", parts_->watch_meshes());
     parts_->tasks.spawn("storage watch", parts_->watch_storage());
     parts_->tasks.spawn("queue depth", parts_->count_queue());

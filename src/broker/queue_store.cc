@@ -18,7 +18,7 @@ constexpr std::int64_t kStatusRecipients = 1'000;
 #define ENVELOPE_COLUMNS                                                                    \
     "m.seq, m.id, m.sender_member_id, s.key, m.sender_key, s.display_name, m.target_spec, " \
     "m.priority, m.nonce, m.ciphertext, m.client_message_id, m.request_fingerprint, "       \
-    "m.reply_to, m.created_at, m.expires_at"
+    "m.reply_to, m.created_at, m.expires_at, m.subtype"
 
 std::string text_or_empty(const Row& row, std::size_t column) {
     return row.is_null(column) ? std::string() : row.text(column);
@@ -41,6 +41,7 @@ Envelope read_envelope(const Row& row, const std::string& mesh_id) {
     envelope.reply_to = text_or_empty(row, 12);
     envelope.created_at = row.integer(13);
     envelope.expires_at = row.integer(14);
+    envelope.subtype = text_or_empty(row, 15);
     return envelope;
 }
 
@@ -106,9 +107,9 @@ Result<Appended> append_one(Transaction& tx, const Append& append, const std::st
             "insert into mesh_message (id, mesh_id, sender_member_id, sender_key, "
             "target_spec, priority, urgent, nonce, ciphertext, client_message_id, "
             "request_fingerprint, reply_to, created_at, expires_at, recipient, "
-            "claimed_by, claimed_until, live_recipients, live_node, delivered_at) values "
+            "claimed_by, claimed_until, live_recipients, live_node, delivered_at, subtype) values "
             "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
-            "$19, $20) "
+            "$19, $20, $21) "
             "returning seq",
             {envelope.id,
              envelope.mesh_id,
@@ -129,7 +130,8 @@ Result<Appended> append_one(Transaction& tx, const Append& append, const std::st
              claimed ? storage::Param(append.claimed_until) : nullptr,
              live,
              live ? text_or_null(node) : storage::Param(nullptr),
-             for_nobody ? storage::Param(envelope.created_at) : nullptr}));
+             for_nobody ? storage::Param(envelope.created_at) : nullptr,
+             text_or_null(envelope.subtype)}));
     const Sequence sequence = row->integer(0);
     for (const Key& recipient : append.absent) {
         TRY_VOID(add_delivery(tx, envelope.mesh_id, recipient, urgent, sequence));

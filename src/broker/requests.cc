@@ -233,6 +233,9 @@ constexpr auto kHandlers = std::to_array<std::pair<std::string_view, RequestHand
     {"share_context", &handlers::share_context},
     {"get_context", &handlers::get_context},
     {"list_contexts", &handlers::list_contexts},
+    {"schedule", &handlers::schedule},
+    {"list_scheduled", &handlers::list_scheduled},
+    {"cancel_scheduled", &handlers::cancel_scheduled},
 });
 
 }  // namespace

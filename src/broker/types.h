@@ -53,6 +53,7 @@ struct Envelope {
     std::string client_message_id;    // empty: none
     std::string request_fingerprint;  // empty: none
     std::string reply_to;             // empty: none
+    std::string subtype;              // empty: sent by a peer; "reminder": by the scheduler
     UnixMillis created_at = 0;
     UnixMillis expires_at = 0;
 };

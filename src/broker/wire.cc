@@ -114,6 +114,9 @@ std::string push_json(const Envelope& envelope) {
     if (!envelope.reply_to.empty()) {
         writer.text("replyToId", envelope.reply_to);
     }
+    if (!envelope.subtype.empty()) {
+        writer.plain("subtype", envelope.subtype);
+    }
     writer.close();
     return text;
 }

@@ -68,7 +68,8 @@ onEachBroker('memory', (context) => {
         const scene = await Scene.make(context, 'ada');
         const ada = await scene.peer(scene.ada);
         await remember(ada, 'plain words');
-        for (const query of ['"', "'", 'words" OR "x', '(', 'wor*', 'NEAR(', 'a:b', '!', '&|', '\\']) {
+        const hostile = ['"', "'", 'words" OR "x', '(', 'wor*', 'NEAR(', 'a:b', '!', '&|', '\\'];
+        for (const query of hostile) {
             assert.ok(Array.isArray(await recall(ada, query)), query);
         }
         assert.equal((await recall(ada, '"plain" *words*')).length, 1);
@@ -100,13 +101,19 @@ onEachBroker('memory', (context) => {
         await refused({ type, content: 'x'.repeat(16_385) }, 'content is longer than 16384 bytes');
         await refused({ type, content: 'x', tags: 'x' }, 'tags must be an array of strings');
         await refused({ type, content: 'x', tags: [1] }, 'tags must be a string');
-        await refused({ type, content: 'x', tags: ['y'.repeat(65)] }, 'tags is longer than 64 bytes');
+        await refused(
+            { type, content: 'x', tags: ['y'.repeat(65)] },
+            'tags is longer than 64 bytes',
+        );
         await refused(
             { type, content: 'x', tags: Array(33).fill('y') },
             'tags has more than 32 elements',
         );
         await refused({ type: 'recall' }, 'query is missing');
-        await refused({ type: 'recall', query: 'x'.repeat(1_025) }, 'query is longer than 1024 bytes');
+        await refused(
+            { type: 'recall', query: 'x'.repeat(1_025) },
+            'query is longer than 1024 bytes',
+        );
         await refused({ type: 'recall', query: 'a\0b' }, 'query must not hold NUL');
         await refused({ type: 'forget' }, 'memoryId is missing');
         assert.equal((await remember(ada, 'x'.repeat(16_384))).type, 'memory_stored');

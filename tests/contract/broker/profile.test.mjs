@@ -49,7 +49,8 @@ onEachBroker('profile', (context) => {
         const ada = await scene.peer(scene.ada);
         const bob = await scene.peer(scene.bob);
         assert.equal((await entryOf(bob, scene.ada)).profile, undefined);
-        const card = { avatar: '🦉', title: 'Reviewer', bio: 'reads', capabilities: ['c++', 'sql'] };
+        const capabilities = ['c++', 'sql'];
+        const card = { avatar: '🦉', title: 'Reviewer', bio: 'reads', capabilities };
         const ack = await ada.request({ type: 'set_profile', ...card });
         assert.deepEqual([ack.type, ack.queued], ['ack', false]);
         assert.deepEqual((await entryOf(bob, scene.ada)).profile, card);
@@ -83,14 +84,19 @@ onEachBroker('profile', (context) => {
             assert.equal(answer.message, expected);
         };
         const type = 'set_profile';
-        await refused({ type, title: 'x', bio: 'x'.repeat(1_025) }, 'bio is longer than 1024 bytes');
-        await refused({ type, title: 'x', capabilities: Array(17).fill('x') },
-            'capabilities has more than 16 elements');
+        const title = 'not taken';
+        await refused({ type, title, bio: 'x'.repeat(1_025) }, 'bio is longer than 1024 bytes');
+        await refused(
+            { type, title, capabilities: Array(17).fill('x') },
+            'capabilities has more than 16 elements',
+        );
         await refused({ type, avatar: 1 }, 'avatar must be a string');
         await refused({ type: 'set_stats', stats: [] }, 'stats must be an object');
         await refused({ type: 'set_stats' }, 'stats must be an object');
-        await refused({ type: 'set_stats', stats: { x: 'y'.repeat(1_024) } },
-            'stats is longer than 1024 bytes');
+        await refused(
+            { type: 'set_stats', stats: { x: 'y'.repeat(1_024) } },
+            'stats is longer than 1024 bytes',
+        );
         const entry = await entryOf(ada, scene.ada);
         assert.deepEqual([entry.profile, entry.stats], [undefined, undefined]);
     });

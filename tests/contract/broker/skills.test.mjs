@@ -65,7 +65,8 @@ onEachBroker('skills', (context) => {
         isError(await eve.request(skill('review', { instructions: 'rm -rf /' })), 'forbidden');
         isError(await eve.request({ type: 'remove_skill', name: 'review' }), 'forbidden');
         assert.equal((await get(eve, 'review')).author, 'ada');
-        assert.equal((await ada.request(skill('review', { description: 'new' }))).type, 'skill_ack');
+        const renewed = await ada.request(skill('review', { description: 'new' }));
+        assert.equal(renewed.type, 'skill_ack');
         assert.equal((await get(eve, 'review')).description, 'new');
         assert.equal((await root.request(skill('review'))).type, 'skill_ack');
         assert.equal((await get(eve, 'review')).author, 'root');

@@ -65,7 +65,8 @@ onEachBroker('streams', (context) => {
         await subscribe(bob, 's');
         await subscribe(bob, 'r');
         await subscribe(eve, 's');
-        assert.equal((await bob.request({ type: 'unsubscribe', stream: 'r' })).type, 'unsubscribed');
+        const left = await bob.request({ type: 'unsubscribe', stream: 'r' });
+        assert.deepEqual([left.type, left.stream], ['unsubscribed', 'r']);
         await publish(ada, 'r', 1);
         await publish(ada, 's', 2);
         await bob.next(({ type }) => type === 'stream_data');
@@ -124,7 +125,10 @@ onEachBroker('streams', (context) => {
         await refused({ type: 'create_stream' }, 'name is missing');
         await refused({ type: 'subscribe' }, 'stream is missing');
         await refused({ type: 'publish', stream: 's' }, 'data is missing');
-        await refused({ type: 'subscribe', stream: 'a\nb' }, 'stream must be 1 to 64 visible characters');
+        await refused(
+            { type: 'subscribe', stream: 'a\nb' },
+            'stream must be 1 to 64 visible characters',
+        );
     });
 
     test('a flood is held back and harms nobody', async () => {

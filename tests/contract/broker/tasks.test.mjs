@@ -110,8 +110,9 @@ onEachBroker('tasks', (context) => {
             { type: 'create_task', title: 'x'.repeat(1_025) },
             'title is longer than 1024 bytes',
         );
-        await refused({ type: 'create_task', title: 'x', tags: {} }, 'tags must be an array of strings');
-        await refused({ type: 'create_task', title: 'x', priority: 1 }, 'priority must be a string');
+        const good = { type: 'create_task', title: 'x' };
+        await refused({ ...good, tags: {} }, 'tags must be an array of strings');
+        await refused({ ...good, priority: 1 }, 'priority must be a string');
         await refused({ type: 'claim_task' }, 'taskId is missing');
         await refused({ type: 'complete_task', taskId: 'x', result: 1 }, 'result must be a string');
         await refused(

@@ -185,7 +185,7 @@ Task<Result<void>> list_state(Session& session, Presence& presence, const Client
     }
     Answer answer("state_list", request.request_id);
     list.finish(answer, "entries");
-    if (page.more) {
+    if (page.more || list.truncated()) {
         answer.fields().boolean("more", true);
     }
     session.reply(answer.take());

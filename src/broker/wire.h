@@ -27,9 +27,9 @@ class Answer {
     json::ObjectWriter writer_;
 };
 
-// A list of objects in an answer. It is cut where the answer would no longer fit into a socket's
-// output (net::WebSocketOptions) with room for what else is on its way; the answer says so with
-// "truncated":true.
+// A list of objects in an answer. It is cut, but not before its first element, where the answer
+// would no longer fit into a socket's output (net::WebSocketOptions) with room for what else is on
+// its way; the answer says so with "truncated":true.
 class AnswerList {
   public:
     template <class Fill>
@@ -42,11 +42,12 @@ class AnswerList {
         json::ObjectWriter writer(text_);
         fill(writer);
         writer.close();
-        if (text_.size() > kBytesMax) {
+        if (text_.size() > kBytesMax && before > 1) {
             text_.resize(before);
             truncated_ = true;
         }
     }
+    [[nodiscard]] bool truncated() const { return truncated_; }
     void finish(Answer& answer, std::string_view name);
 
   private:

@@ -83,6 +83,7 @@ Task<Result<RunningService>> make_broker(const Surroundings& around, storage::Da
         database,
         around.logger.child("broker", parse_log_level(settings.text("BROKER_LOG_LEVEL"))),
         broker::read_config(settings),
+        embedded_assets(),
         std::string(kVersion),
         around.commit,
         around.bus,

@@ -101,6 +101,10 @@ constexpr Setting kSettings[] = {
      .description = "Bearer token that /metrics asks for; open when unset.",
      .secret = true,
      .length_min = 16},
+    {.name = "BROKER_OBSERVER_TOKEN",
+     .description = "Enables the observer and its page of the console at /observer/.",
+     .secret = true,
+     .length_min = 16},
     {.name = "BROKER_LOG_LEVEL",
      .type = SettingType::choice,
      .default_text = "info",
@@ -143,6 +147,7 @@ Config read_config(const Settings& settings) {
     config.public_url = settings.text("BROKER_PUBLIC_URL");
     config.admin_token = settings.secret("BROKER_ADMIN_TOKEN");
     config.metrics_token = settings.secret("BROKER_METRICS_TOKEN");
+    config.observer_token = settings.secret("BROKER_OBSERVER_TOKEN");
     return config;
 }
 

@@ -31,6 +31,7 @@ struct Config {
     std::chrono::milliseconds audit_kept{};  // 0: for good
     Secret admin_token;                      // empty: the admin API is off
     Secret metrics_token;                    // empty: /metrics is open
+    Secret observer_token;                   // empty: the observer is off
     QueuePolicy queue;
     DeliveryLimits delivery;
 };

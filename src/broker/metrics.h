@@ -10,8 +10,23 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace nave::broker {
+
+// By reason, in a fixed order; names last as long as the metrics.
+using ReasonCounts = std::vector<std::pair<std::string_view, std::int64_t>>;
+
+// What happened since the start.
+struct ServiceTotals {
+    std::int64_t sockets = 0;
+    std::int64_t pushed = 0;
+    std::int64_t settled = 0;
+    std::int64_t redelivered = 0;
+    ReasonCounts rejected;
+    ReasonCounts refused;
+};
 
 class ServiceMetrics final : public DeliveryObserver {
   public:
@@ -37,6 +52,7 @@ class ServiceMetrics final : public DeliveryObserver {
     void on_pushed(Priority priority, std::size_t peers) override;
     void on_settled(std::size_t pushes) override;
     void on_redelivered() override;
+    [[nodiscard]] ServiceTotals totals() const;
 
   private:
     Counter connections_;

@@ -1,9 +1,11 @@
 #include "broker/module.h"
 
+#include "base/encoding.h"
 #include "broker/api/context.h"
 #include "broker/cluster.h"
 #include "broker/ids.h"
 #include "broker/mesh_watch.h"
+#include "broker/observer.h"
 #include "broker/scheduler.h"
 #include "runtime/task_group.h"
 
@@ -15,6 +17,9 @@ constexpr std::chrono::milliseconds kMeshWatch{1'000};
 constexpr std::chrono::milliseconds kHealthCheck{1'000};
 constexpr std::chrono::milliseconds kOverdueClaims{10'000};
 constexpr std::chrono::milliseconds kDepth{30'000};
+constexpr std::chrono::milliseconds kObserverTick{1'000};
+constexpr std::chrono::milliseconds kObserverAge{2'000};  // while somebody watches
+constexpr std::chrono::milliseconds kObserverAgeAlone{30'000};
 constexpr std::chrono::milliseconds kTrimPause{100};
 constexpr std::chrono::milliseconds kTrimRound{60'000};
 constexpr std::chrono::hours kAuditTrimRound{1};
@@ -32,6 +37,7 @@ struct BrokerModule::Parts {
     MeshWatch mesh_watch;
     Admin admin;
     HttpPeers http_peers;
+    std::unique_ptr<Observer> observer;  // null: off
     api::Context context;
     net::Router router;
     int failures = 0;  // checks of the database in a row
@@ -46,6 +52,7 @@ struct BrokerModule::Parts {
           mesh_watch(broker),
           admin(deps.database, deps.clock, deps.entropy, &broker),
           http_peers(broker, deps.loop, deps.database),
+          observer(make_observer()),
           context{
               broker,
               admin,
@@ -59,7 +66,12 @@ struct BrokerModule::Parts {
               net::RateLimiter(deps.clock,
                                {.burst = static_cast<double>(deps.config.hook_rate_per_minute),
                                 .refill_per_second =
-                                    static_cast<double>(deps.config.hook_rate_per_minute) / 60.0})},
+                                    static_cast<double>(deps.config.hook_rate_per_minute) / 60.0}),
+              observer.get(),
+              observer == nullptr ? std::nullopt
+                                  : std::optional<net::BearerGate>(
+                                        std::in_place, deps.config.observer_token, deps.clock),
+              deps.assets},
           router(&api::render_error) {
         if (deps.several_nodes) {
             cluster = std::make_unique<Cluster>(broker, deps.loop, deps.database, deps.bus,
@@ -74,6 +86,18 @@ struct BrokerModule::Parts {
         api::add_join_routes(router, context);
         api::add_message_routes(router, context);
         api::add_admin_routes(router, context);
+        api::add_observer_routes(router, context);
+    }
+
+    std::unique_ptr<Observer> make_observer() {
+        if (deps.config.observer_token.empty()) {
+            return nullptr;
+        }
+        ByteArray<8> boot_id{};
+        deps.entropy.fill(boot_id);
+        return std::make_unique<Observer>(
+            broker, deps.database,
+            ServerIdentity{deps.version, deps.commit, hex(boot_id), deps.clock.now()});
     }
 
     Task<void> sweep() {
@@ -152,9 +176,28 @@ struct BrokerModule::Parts {
             }
             auto backlogs = co_await broker.queue.backlogs(deps.config.delivery.queued_per_key_max);
             if (backlogs) {
+                if (observer != nullptr) {
+                    observer->on_backlogs(*backlogs);
+                }
                 broker.delivery.set_backlogs(std::move(*backlogs));
             }
             co_await deps.loop.sleep(kDepth);
+        }
+    }
+
+    Task<void> observe() {
+        for (;;) {
+            co_await deps.loop.sleep(kObserverTick);
+            observer->tick();
+        }
+    }
+
+    Task<void> read_for_observer() {
+        for (;;) {
+            const bool is_watched = observer->feed().clients() > 0;
+            // The state of the database is told by the storage watch; what was read stays.
+            (void)co_await observer->refresh(is_watched ? kObserverAge : kObserverAgeAlone);
+            co_await deps.loop.sleep(kObserverTick);
         }
     }
 
@@ -232,9 +275,16 @@ void BrokerModule::start() {
     if (config.audit_kept.count() > 0) {
         parts_->tasks.spawn("audit trim", parts_->trim_audit());
     }
+    if (parts_->observer != nullptr) {
+        parts_->tasks.spawn("observer", parts_->observe());
+        parts_->tasks.spawn("observer reading", parts_->read_for_observer());
+    }
 }
 
 Task<void> BrokerModule::stop(std::chrono::milliseconds deadline) {
+    if (parts_->observer != nullptr) {
+        parts_->observer->feed().close();
+    }
     co_await parts_->broker.shut_down(deadline / 2);
     if (parts_->cluster != nullptr) {
         co_await parts_->cluster->stop();

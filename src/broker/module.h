@@ -6,6 +6,7 @@
 #include "broker/config.h"
 #include "bus/bus.h"
 #include "net/router.h"
+#include "net/static_files.h"
 #include "runtime/health.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
@@ -15,6 +16,7 @@
 #include "storage/database.h"
 
 #include <memory>
+#include <span>
 #include <string>
 
 namespace nave::broker {
@@ -30,6 +32,7 @@ struct Deps {
     storage::Database& database;
     Logger logger;
     Config config;
+    std::span<const net::Asset> assets;
     std::string version;
     std::string commit;
     bus::Bus& bus;

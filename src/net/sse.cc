@@ -173,6 +173,10 @@ std::uint64_t SseChannel::publish(std::string_view event, std::string_view data)
     return id;
 }
 
+void SseChannel::tell(std::string_view event, std::string_view data) {
+    state_->send_to_all(sse_frame(std::nullopt, event, data));
+}
+
 Response SseChannel::subscribe(std::string_view last_event_id) {
     if (state_->closed) {
         return unavailable("net.stream_closed", "The event stream has ended.");

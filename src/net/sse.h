@@ -34,6 +34,8 @@ class SseChannel {
 
     // `data` is one line or several; the id is returned.
     std::uint64_t publish(std::string_view event, std::string_view data);
+    // To who reads now; without an id and never sent again. For figures that the next ones replace.
+    void tell(std::string_view event, std::string_view data);
     // The streaming response for a reader; resumes after `last_event_id` when given ("" for none).
     // When that id has left the ring, an event `reset` is sent first. 503 when clients_max is met.
     [[nodiscard]] Response subscribe(std::string_view last_event_id);

@@ -123,6 +123,16 @@ TEST(SseChannel, ReplaysWhatWasMissed) {
     }
 }
 
+TEST(SseChannel, WhatIsToldIsNotSentAgain) {
+    SseChannel channel;
+    const auto reader = subscribe(channel);
+    reader->text.clear();
+    channel.tell("tick", "{}");
+    EXPECT_EQ(reader->text, "event: tick\ndata: {}\n\n");
+    EXPECT_EQ(channel.last_id(), 0U);
+    EXPECT_EQ(subscribe(channel, "0")->text, ":\n\n");
+}
+
 TEST(SseChannel, ResetOfAnEmptyChannel) {
     SseChannel channel;
     EXPECT_EQ(subscribe(channel, "9")->text, ":\n\nid: 0\nevent: reset\ndata: {\"lastId\":0}\n\n");

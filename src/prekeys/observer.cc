@@ -4,13 +4,16 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <span>
+#include <utility>
+
 namespace nave::prekeys {
 namespace {
 
-// Order of Bucket::counts and of the series in the JSON.
-enum Series : std::size_t { fetches, issued, exhausted, withheld, registrations, rate_limited };
-constexpr std::array<std::string_view, 6> kSeriesNames{"fetches",  "issued",        "exhausted",
-                                                       "withheld", "registrations", "rateLimited"};
+// The series of the history, in the order of their names below.
+enum Counted : std::size_t { fetches, issued, exhausted, withheld, registrations, rate_limited };
+enum Gauged : std::size_t { one_time, kem_one_time };
 constexpr std::array<std::string_view, 5> kLimitNames{"register", "fetch", "target", "pair",
                                                       "replenish"};
 
@@ -68,11 +71,13 @@ void append_integer_member(std::string& out, std::string_view name, std::int64_t
 }  // namespace
 
 Observer::Observer(const Clock& clock, const Pseudonyms& pseudonyms, bool shows_addresses)
-    : clock_(clock),
-      pseudonyms_(pseudonyms),
+    : pseudonyms_(pseudonyms),
       shows_addresses_(shows_addresses),
       // A thousand events a millisecond would have to happen for two processes to share an id.
-      feed_(net::SseLimits{.ids_after = static_cast<std::uint64_t>(clock.now()) * 1000}) {
+      feed_(net::SseLimits{.ids_after = static_cast<std::uint64_t>(clock.now()) * 1000}),
+      history_(clock,
+               {"fetches", "issued", "exhausted", "withheld", "registrations", "rateLimited"},
+               {"oneTimePreKeys", "kemOneTimePreKeys"}) {
     for (const auto& list : {std::span<const std::string_view>(kFlowCounters),
                              std::span<const std::string_view>(kTroubleCounters)}) {
         for (const std::string_view name : list) {
@@ -84,34 +89,23 @@ Observer::Observer(const Clock& clock, const Pseudonyms& pseudonyms, bool shows_
     }
 }
 
-Observer::Bucket& Observer::bucket_now() {
-    const std::int64_t number = clock_.now() / kStepMs;
-    Bucket& bucket = history_.at(static_cast<std::size_t>(number) % kBuckets);
-    if (bucket.number != number) {
-        bucket = Bucket{};
-        bucket.number = number;
-    }
-    return bucket;
-}
-
 void Observer::count(const Event& event) {
     if (const std::string_view name = counter_of(event.type); !name.empty()) {
         counters_.find(name)->second +=
             event.type == EventType::purged ? event.count.value_or(1) : 1;
     }
-    Bucket& bucket = bucket_now();
     switch (event.type) {
         case EventType::fetched:
-            ++bucket.counts[fetches];
-            ++bucket.counts.at(issued + static_cast<std::size_t>(*event.one_time));
+            history_.add(fetches);
+            history_.add(issued + static_cast<std::size_t>(*event.one_time));
             ++counters_.find(status_name(*event.one_time))->second;
             break;
         case EventType::registered:
-            ++bucket.counts[registrations];
+            history_.add(registrations);
             break;
         case EventType::rate_limited:
         case EventType::key_withheld:
-            ++bucket.counts[rate_limited];
+            history_.add(rate_limited);
             if (const auto found = rate_limited_.find(event.limit); found != rate_limited_.end()) {
                 ++found->second;
             }
@@ -168,9 +162,8 @@ void Observer::on_event(const Event& event) {
 void Observer::set_snapshot(DirectorySnapshot snapshot) {
     snapshot_ = std::move(snapshot);
     if (snapshot_.totals) {
-        Bucket& bucket = bucket_now();
-        bucket.one_time = snapshot_.totals->one_time;
-        bucket.kem_one_time = snapshot_.totals->kem_one_time;
+        history_.set(one_time, snapshot_.totals->one_time);
+        history_.set(kem_one_time, snapshot_.totals->kem_one_time);
     }
 }
 
@@ -233,28 +226,6 @@ void Observer::append_low_stock(std::string& out) const {
     out.push_back(']');
 }
 
-void Observer::append_history(std::string& out) const {
-    const std::int64_t last = clock_.now() / kStepMs;
-    fmt::format_to(std::back_inserter(out), R"("history":{{"stepMs":{},"end":{})", kStepMs,
-                   (last + 1) * kStepMs);
-    const auto series = [&](std::string_view name, auto value_of, std::int64_t when_absent) {
-        fmt::format_to(std::back_inserter(out), R"(,"{}":[)", name);
-        for (std::size_t i = 0; i < kBuckets; ++i) {
-            const std::int64_t number = last - static_cast<std::int64_t>(kBuckets - 1 - i);
-            const Bucket& bucket = history_.at(static_cast<std::size_t>(number) % kBuckets);
-            fmt::format_to(std::back_inserter(out), "{}{}", i == 0 ? "" : ",",
-                           bucket.number == number ? value_of(bucket) : when_absent);
-        }
-        out.push_back(']');
-    };
-    for (std::size_t i = 0; i < kSeriesNames.size(); ++i) {
-        series(kSeriesNames.at(i), [i](const Bucket& bucket) { return bucket.counts.at(i); }, 0);
-    }
-    series("oneTimePreKeys", [](const Bucket& bucket) { return bucket.one_time; }, -1);
-    series("kemOneTimePreKeys", [](const Bucket& bucket) { return bucket.kem_one_time; }, -1);
-    out.push_back('}');
-}
-
 std::string Observer::state_members(std::int64_t low_threshold) {
     std::string out;
     append_totals(out, low_threshold);
@@ -263,7 +234,8 @@ std::string Observer::state_members(std::int64_t low_threshold) {
     out.push_back(',');
     append_low_stock(out);
     out.push_back(',');
-    append_history(out);
+    out.append(R"("history":)");
+    history_.append_json(out);
     return out;
 }
 

@@ -7,8 +7,8 @@
 #include "prekeys/events.h"
 #include "prekeys/privacy.h"
 #include "prekeys/store.h"
+#include "runtime/step_history.h"
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -38,31 +38,19 @@ class Observer final : public EventSink {
     [[nodiscard]] std::string state_members(std::int64_t low_threshold);
 
   private:
-    struct Bucket {
-        std::int64_t number = -1;  // time / kStepMs
-        std::array<std::int64_t, 6> counts{};
-        std::int64_t one_time = -1;
-        std::int64_t kem_one_time = -1;
-    };
-    static constexpr std::int64_t kStepMs = 5'000;
-    static constexpr std::size_t kBuckets = 360;
-
-    [[nodiscard]] Bucket& bucket_now();
     void count(const Event& event);
     [[nodiscard]] std::string event_json(const Event& event) const;
     void append_totals(std::string& out, std::int64_t low_threshold) const;
     void append_counters(std::string& out) const;
     void append_low_stock(std::string& out) const;
-    void append_history(std::string& out) const;
 
-    const Clock& clock_;
     const Pseudonyms& pseudonyms_;
     bool shows_addresses_;
     net::SseChannel feed_;
     DirectorySnapshot snapshot_;
     std::map<std::string, std::int64_t, std::less<>> counters_;
     std::map<std::string, std::int64_t, std::less<>> rate_limited_;
-    std::array<Bucket, kBuckets> history_;
+    StepHistory history_;
 };
 
 }  // namespace nave::prekeys

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/entropy.h"
 #include "base/secret.h"
-#include "net/rate_limit.h"
+#include "net/bearer_gate.h"
 #include "net/request.h"
 
 #include <chrono>
@@ -27,15 +27,11 @@ class ObserverAuth {
     [[nodiscard]] std::string make_ticket();
 
   private:
-    [[nodiscard]] bool is_token(std::string_view offered) const;
     [[nodiscard]] bool use_ticket(const std::string& ticket);
-    [[nodiscard]] Result<void> admit(const net::Request& request) const;
-    [[nodiscard]] Result<void> judge(const net::Request& request, bool allowed);
 
-    Secret token_;
+    net::BearerGate gate_;
     const Clock& clock_;
     Entropy& entropy_;
-    net::RateLimiter failures_;
     std::map<std::string, SteadyTime> tickets_;  // hash of the ticket -> when it expires
 };
 

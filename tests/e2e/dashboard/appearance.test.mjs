@@ -179,7 +179,7 @@ test('everything can be done with the keyboard', needsMock, () =>
 
         await tabTo(/^Show all 50 identities/);
         await press('Enter');
-        assert.equal(await page.locator('.stock-table tbody tr').count(), 50);
+        assert.equal(await page.locator('.rows-table tbody tr').count(), 50);
 
         await tabTo(/^Filter events by text/);
         await page.keyboard.type('pqxdh');

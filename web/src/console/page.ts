@@ -3,11 +3,12 @@
 import type { ComponentType } from 'preact';
 import type { RequestFailure } from '../live/http.ts';
 import type { ConnectionStatus } from '../live/live_session.ts';
+import type { Service } from './places.ts';
 import type { Store } from './store.ts';
 
 export interface PageDefinition {
-    // Names the page in the address (#/prekeys) and its token in sessionStorage.
-    readonly id: string;
+    // The service: also the page in the address (#/prekeys) and its token in sessionStorage.
+    readonly id: Service;
     readonly title: string;
     // What the page shows, for the token prompt: "the prekeys observer".
     readonly subject: string;

@@ -2,7 +2,7 @@
 // changes nothing.
 import { createStore } from './store.ts';
 import type { PageDefinition } from './page.ts';
-import { pages } from './pages.ts';
+import { homePage, pages } from './pages.ts';
 
 export function pageOfHash(hash: string, known: readonly PageDefinition[]): PageDefinition | null {
     if (!hash.startsWith('#/')) {
@@ -12,7 +12,7 @@ export function pageOfHash(hash: string, known: readonly PageDefinition[]): Page
 }
 
 export const currentPage = createStore<PageDefinition>(
-    pageOfHash(location.hash, pages) ?? pages[0],
+    pageOfHash(location.hash, pages) ?? homePage,
 );
 
 export function startRouter(): void {

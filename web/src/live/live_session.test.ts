@@ -74,6 +74,7 @@ beforeEach(() => {
             unauthorized += 1;
         },
         random: () => 1,
+        routineEvents: ['tick'],
     });
 });
 
@@ -114,6 +115,32 @@ describe('LiveSession', () => {
         await pass(500);
         expect(server.opened).toEqual(['700', '1001']);
         expect(phase()).toBe('live');
+    });
+
+    it('takes a reset for a gap only when it had a place in the stream', async () => {
+        session.start();
+        await pass(0);
+        server.send(990, 'reset');
+        server.send(1001);
+        await pass(200);
+        expect(batches.flat().map((event) => event.type)).toEqual(['fetched']);
+        server.endStream();
+        await pass(600);
+        server.send(1400, 'reset');
+        await pass(200);
+        expect(batches.flat().map((event) => event.type)).toEqual(['fetched', 'reset']);
+    });
+
+    it('resumes where it began when nothing has come', async () => {
+        session.start();
+        await pass(0);
+        server.send(700, 'tick');
+        server.endStream();
+        await pass(600);
+        expect(server.opened).toEqual(['700', '1000']);
+        server.send(1400, 'reset');
+        await pass(200);
+        expect(batches.flat().map((event) => event.type)).toEqual(['tick', 'reset']);
     });
 
     it('notices a restarted server and starts from its events', async () => {
@@ -217,6 +244,16 @@ describe('LiveSession', () => {
         expect(server.loads).toBe(4);
         await pass(200);
         expect(server.loads).toBe(5);
+    });
+
+    it('does not take routine events for activity', async () => {
+        session.start();
+        await pass(0);
+        for (let second = 0; second < 29; second += 1) {
+            server.send(1000, 'tick');
+            await pass(1000);
+        }
+        expect(server.loads).toBe(2);
     });
 
     it('keeps the stream when a refresh fails, and shows why', async () => {

@@ -37,6 +37,8 @@ export interface LiveSessionOptions<S extends ServerState> {
     onEvents(events: readonly SseEvent[]): void;
     onStatus(status: ConnectionStatus): void;
     onUnauthorized(): void;
+    // Types of events that come all the time: they do not mean that much is going on.
+    routineEvents?: readonly string[];
     now?: () => number;
     random?: () => number;
 }
@@ -66,6 +68,9 @@ export class LiveSession<S extends ServerState> {
     };
     private bootId: string | null = null;
     private cursor: string | null = null;
+    // Where the events of this boot began for us, while none has come: the cursor lies somewhere before
+    // it, and what a reset says is missing there is not missed.
+    private firstEventId: number | null = null;
     private attempt = 0;
     private batch: SseEvent[] = [];
     private batchTimer: ReturnType<typeof setTimeout> | undefined;
@@ -117,8 +122,10 @@ export class LiveSession<S extends ServerState> {
             this.connection = connection;
             let openedAt: number | null = null;
             let trouble: RequestFailure | null = null;
+            let followed: string | null = null;
             try {
                 await this.load(connection.signal);
+                followed = this.bootId;
                 await this.options.followEvents(
                     this.cursor ?? '',
                     {
@@ -136,6 +143,10 @@ export class LiveSession<S extends ServerState> {
                 trouble = connection.signal.aborted ? null : asFailure(error);
             }
             connection.abort();
+            if (openedAt !== null && followed === this.bootId && this.firstEventId !== null) {
+                this.cursor = String(this.firstEventId);
+                this.firstEventId = null;
+            }
             clearTimeout(this.refreshTimer);
             this.refreshAt = Number.POSITIVE_INFINITY;
             if (this.stopping.signal.aborted) {
@@ -161,6 +172,7 @@ export class LiveSession<S extends ServerState> {
             if (this.bootId !== state.bootId) {
                 this.bootId = state.bootId;
                 this.cursor = String(Math.max(0, state.lastEventId - replayEvents));
+                this.firstEventId = state.lastEventId;
                 this.batch = [];
             }
             const at = this.now();
@@ -176,9 +188,16 @@ export class LiveSession<S extends ServerState> {
     }
 
     private take(event: SseEvent): void {
-        this.lastEventAt = this.now();
-        if (event.id !== '') {
-            this.cursor = event.id;
+        if (!this.options.routineEvents?.includes(event.type)) {
+            this.lastEventAt = this.now();
+            if (event.id !== '') {
+                this.cursor = event.id;
+            }
+            const isFirst = this.firstEventId !== null;
+            this.firstEventId = null;
+            if (isFirst && event.type === 'reset') {
+                return;
+            }
         }
         this.batch.push(event);
         if (this.batchTimer === undefined) {

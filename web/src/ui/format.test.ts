@@ -4,6 +4,7 @@ import {
     ago,
     countdown,
     day,
+    formatBytes,
     formatCount,
     formatDuration,
     formatPercent,
@@ -86,4 +87,17 @@ it('counts down in whole seconds', () => {
 it('agrees nouns with numbers', () => {
     expect(plural(1, 'key', 'keys')).toBe('1 key');
     expect(plural(1200, 'key', 'keys')).toBe('1,200 keys');
+});
+
+it('shows bytes in the unit that fits', () => {
+    expect([0, 1023, 1024, 1536, 65_536, 524_288, 1_048_576, 16_777_216].map(formatBytes)).toEqual([
+        '0 B',
+        '1023 B',
+        '1 KB',
+        '1.5 KB',
+        '64 KB',
+        '512 KB',
+        '1 MB',
+        '16 MB',
+    ]);
 });

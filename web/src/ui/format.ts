@@ -117,3 +117,12 @@ export function countdown(remaining: number): string {
 export function plural(count: number, one: string, many: string): string {
     return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
+
+// 0 B, 640 B, 12 KB, 1.5 MB; 1 KB is 1,024 bytes.
+export function formatBytes(bytes: number): string {
+    if (bytes < 1024) {
+        return `${bytes} B`;
+    }
+    const inKb = bytes / 1024;
+    return inKb < 1024 ? `${significant(inKb)} KB` : `${significant(inKb / 1024)} MB`;
+}

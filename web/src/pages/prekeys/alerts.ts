@@ -3,31 +3,21 @@
 // half an hour after the last time; things that are so (empty stock, failing storage) stay while they
 // are.
 import { ageInWords, formatCount, formatPercent, hour, minute, plural } from '../../ui/format.ts';
-import { sumOver } from './history.ts';
+import { sumOver } from '../../live/history.ts';
+import { type Alert, worstFirst } from '../../ui/alerts.ts';
 import type { Model } from './model.ts';
-
-export type Severity = 'critical' | 'warning' | 'notice';
-
-export interface Alert {
-    readonly id: string;
-    readonly severity: Severity;
-    readonly title: string;
-    readonly detail: string;
-}
 
 const recentMs = 30 * minute;
 const trafficMs = 5 * minute;
 
 export function alertsOf(model: Model, now: number): Alert[] {
-    const found = [
+    return worstFirst([
         ...storageAlerts(model),
         ...attackAlerts(model, now),
         ...stockAlerts(model),
         ...trafficAlerts(model),
         ...upkeepAlerts(model, now),
-    ];
-    const rank: Record<Severity, number> = { critical: 0, warning: 1, notice: 2 };
-    return found.sort((left, right) => rank[left.severity] - rank[right.severity]);
+    ]);
 }
 
 function storageAlerts({ state }: Model): Alert[] {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { UnexpectedAnswer, parseEvent, parseState } from './api.ts';
+import { UnexpectedAnswer } from '../../live/wire.ts';
+import { parseEvent, parseState } from './api.ts';
 import { sampleState } from './sample_state.ts';
 
 describe('parseState', () => {

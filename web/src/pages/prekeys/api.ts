@@ -2,6 +2,22 @@
 // with defaults, so that a console works with a server somewhat older or newer than itself; only what
 // the page cannot do without is demanded.
 
+import { type History, parseHistory } from '../../live/history.ts';
+import {
+    type StorageState,
+    UnexpectedAnswer,
+    count,
+    counts,
+    list,
+    members,
+    object,
+    optionalText,
+    parseObject,
+    parseStorage,
+    text,
+    time,
+} from '../../live/wire.ts';
+
 export const suites = ['x3dh-ed25519', 'pqxdh-ed25519', 'pqxdh-xeddsa', 'x3dh-xeddsa'] as const;
 export const limits = ['register', 'fetch', 'target', 'pair', 'replenish'] as const;
 export type Limit = (typeof limits)[number];
@@ -55,12 +71,7 @@ export const seriesNames = [
 ] as const;
 export type SeriesName = (typeof seriesNames)[number];
 
-export interface History {
-    readonly stepMs: number;
-    // The end of the last bucket; it may lie up to one step ahead of now.
-    readonly end: number;
-    readonly series: Readonly<Record<SeriesName, readonly number[]>>;
-}
+const gauges: readonly SeriesName[] = ['oneTimePreKeys', 'kemOneTimePreKeys'];
 
 export interface KeyTransparency {
     treeSize: number;
@@ -75,7 +86,7 @@ export interface ObserverState {
     readonly bootId: string;
     readonly startedAt: number;
     readonly now: number;
-    readonly storage: { kind: string; healthy: boolean; trouble: string | null };
+    readonly storage: StorageState;
     readonly totals: Totals;
     readonly counters: Counters;
     readonly lowStock: readonly LowStock[];
@@ -87,7 +98,7 @@ export interface ObserverState {
         dryRun: boolean;
     };
     readonly keyTransparency: KeyTransparency | null;
-    readonly history: History;
+    readonly history: History<SeriesName>;
     readonly observerClients: number;
     readonly lastEventId: number;
 }
@@ -106,37 +117,6 @@ export interface ObserverEvent {
     readonly limit?: string;
     readonly count?: number;
     readonly treeSize?: number;
-}
-
-type Json = Record<string, unknown>;
-
-function object(value: unknown): Json {
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-        ? (value as Json)
-        : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-    return Array.isArray(value) ? value : [];
-}
-
-function count(value: unknown, fallback = 0): number {
-    return typeof value === 'number' && Number.isFinite(value) ? value : fallback;
-}
-
-function time(value: unknown): number | null {
-    return typeof value === 'number' && Number.isFinite(value) ? value : null;
-}
-
-function text(value: unknown, fallback = ''): string {
-    return typeof value === 'string' ? value : fallback;
-}
-
-function counts(value: unknown, names: readonly string[]): Record<string, number> {
-    const source = object(value);
-    const known = Object.fromEntries(names.map((name) => [name, count(source[name])]));
-    const others = Object.keys(source).filter((name) => !names.includes(name));
-    return { ...known, ...Object.fromEntries(others.map((name) => [name, count(source[name])])) };
 }
 
 function parseTotals(value: unknown): Totals {
@@ -185,33 +165,6 @@ function parseLowStock(value: unknown): LowStock {
     };
 }
 
-const bucketsMax = 360;
-
-function parseHistory(value: unknown, now: number): History {
-    const source = object(value);
-    const columns = seriesNames.map((name) => list(source[name]).slice(-bucketsMax));
-    const length = Math.max(0, ...columns.map((column) => column.length));
-    const series = Object.fromEntries(
-        seriesNames.map((name, index) => {
-            const column = columns[index] ?? [];
-            const isGauge = name === 'oneTimePreKeys' || name === 'kemOneTimePreKeys';
-            const missing = Array<number>(length - column.length).fill(isGauge ? -1 : 0);
-            return [name, [...missing, ...column.map((entry) => count(entry, isGauge ? -1 : 0))]];
-        }),
-    ) as Record<SeriesName, number[]>;
-    return {
-        stepMs: Math.max(1000, count(source['stepMs'], 5000)),
-        end: count(source['end'], now),
-        series,
-    };
-}
-
-export class UnexpectedAnswer extends Error {
-    override readonly name = 'UnexpectedAnswer';
-}
-
-const optionalText = (value: unknown) => (typeof value === 'string' ? value : null);
-
 export function parseState(value: unknown): ObserverState {
     const source = object(value);
     if (typeof source['bootId'] !== 'string' || typeof source['now'] !== 'number') {
@@ -219,7 +172,6 @@ export function parseState(value: unknown): ObserverState {
             'The answer is not an observer state; is this a prekeys server?',
         );
     }
-    const storage = object(source['storage']);
     const cleanup = object(source['cleanup']);
     const transparency = source['keyTransparency'];
     const now = source['now'];
@@ -229,11 +181,7 @@ export function parseState(value: unknown): ObserverState {
         bootId: source['bootId'],
         startedAt: count(source['startedAt'], now),
         now,
-        storage: {
-            kind: text(storage['kind'], 'unknown'),
-            healthy: storage['healthy'] !== false,
-            trouble: optionalText(storage['trouble']),
-        },
+        storage: parseStorage(source['storage']),
         totals: parseTotals(source['totals']),
         counters: parseCounters(source['counters']),
         lowStock: list(source['lowStock']).map(parseLowStock),
@@ -252,7 +200,7 @@ export function parseState(value: unknown): ObserverState {
                       trouble: optionalText(object(transparency)['trouble']),
                   }
                 : null,
-        history: parseHistory(source['history'], now),
+        history: parseHistory(source['history'], seriesNames, gauges, now),
         observerClients: count(source['observerClients']),
         lastEventId: count(source['lastEventId']),
     };
@@ -263,21 +211,12 @@ const countMembers = ['remaining', 'kemRemaining', 'count', 'treeSize'];
 
 // Null when the data is not an event: the feed skips it.
 export function parseEvent(type: string, data: string): ObserverEvent | null {
-    let source: Json;
-    try {
-        source = object(JSON.parse(data));
-    } catch {
+    const source = parseObject(data);
+    if (source === null || typeof source['ts'] !== 'number') {
         return null;
     }
-    if (typeof source['ts'] !== 'number') {
-        return null;
-    }
-    const members = [
-        ...textMembers.filter((name) => typeof source[name] === 'string'),
-        ...countMembers.filter((name) => typeof source[name] === 'number'),
-    ];
     return {
-        ...Object.fromEntries(members.map((name) => [name, source[name]])),
+        ...members(source, textMembers, countMembers),
         ts: source['ts'],
         type: text(source['type'], type),
     };

@@ -1,8 +1,9 @@
 import { describe as group, expect, it } from 'vitest';
-import { countByType, describe, kindOf, matches } from './events.ts';
-import type { FeedEntry } from './model.ts';
+import { type FeedEntry, countByType } from '../../live/feed.ts';
+import type { ObserverEvent } from './api.ts';
+import { describe, kindOf, matches } from './events.ts';
 
-function entry(type: string, fields: Record<string, unknown> = {}): FeedEntry {
+function entry(type: string, fields: Record<string, unknown> = {}): FeedEntry<ObserverEvent> {
     return { key: type, id: 1, at: 1, type, event: { ts: 1, type, ...fields } };
 }
 

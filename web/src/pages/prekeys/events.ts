@@ -1,8 +1,8 @@
 // How each kind of event appears in the feed: its name, its group for colour and filters, and a
 // sentence made of its fields.
+import { type FeedEntry, type FeedFilter, passes } from '../../live/feed.ts';
 import { formatCount, plural } from '../../ui/format.ts';
 import type { ObserverEvent } from './api.ts';
-import type { FeedEntry } from './model.ts';
 
 export type EventGroup = 'keys' | 'identity' | 'stock' | 'refused' | 'upkeep';
 
@@ -119,22 +119,9 @@ export function describe(event: ObserverEvent): string {
         .join(' · ');
 }
 
-export interface FeedFilter {
-    // Types to show; empty shows all.
-    readonly types: ReadonlySet<string>;
-    readonly text: string;
-}
-
-export function matches(entry: FeedEntry, filter: FeedFilter): boolean {
-    if (filter.types.size > 0 && !filter.types.has(entry.type)) {
-        return false;
-    }
-    const needle = filter.text.trim().toLowerCase();
-    if (needle === '') {
-        return true;
-    }
+export function matches(entry: FeedEntry<ObserverEvent>, filter: FeedFilter): boolean {
     const { event } = entry;
-    const haystack = [
+    return passes(entry, filter, [
         entry.type,
         kindOf(entry.type).label,
         event.address,
@@ -142,14 +129,5 @@ export function matches(entry: FeedEntry, filter: FeedFilter): boolean {
         event.ipPrefixHash,
         event.suite,
         describe(event),
-    ];
-    return haystack.some((text) => text?.toLowerCase().includes(needle));
-}
-
-export function countByType(feed: readonly FeedEntry[]): Map<string, number> {
-    const counts = new Map<string, number>();
-    for (const entry of feed) {
-        counts.set(entry.type, (counts.get(entry.type) ?? 0) + 1);
-    }
-    return counts;
+    ]);
 }

@@ -1,10 +1,7 @@
 // Shown until the first identity registers: what to try, with lines that work as they are.
 import { CopyLine } from '../../ui/copy_line.tsx';
 
-// .../shade-observer/dashboard/ lies two levels below the service.
-const service = new URL('../../', document.baseURI);
-
-export function FirstSteps() {
+export function FirstSteps({ service }: { service: URL }) {
     const base = service.href.replace(/\/$/, '');
     return (
         <section class="first-steps" aria-labelledby="first-steps-title" data-testid="first-steps">

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { feedMax } from '../../live/feed.ts';
 import type { SseEvent } from '../../live/sse_parser.ts';
-import { type Model, feedMax, serverTime, withEvents, withState } from './model.ts';
+import { type Model, serverTime, withEvents, withState } from './model.ts';
 import { sampleNow, sampleState } from './sample_state.ts';
 
 function event(id: number, type: string, fields: Record<string, unknown> = {}): SseEvent {

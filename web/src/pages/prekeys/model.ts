@@ -4,40 +4,30 @@
 // that a state already contains (its id is not above the state's lastEventId) goes to the feed and
 // changes no figure, so a replay after a reconnect never counts twice; events newer than a state that
 // arrives late are applied to it again.
+import type { EventsOutcome } from '../../console/observer_page.tsx';
+import { type Feed, type FeedEntry, feedEntry, withEntries } from '../../live/feed.ts';
+import {
+    type MutableHistory,
+    addToBucket,
+    copyHistory,
+    extendTo,
+    setGauge,
+} from '../../live/history.ts';
 import type { SseEvent } from '../../live/sse_parser.ts';
 import {
     type Counters,
     type KeyTransparency,
     type ObserverEvent,
     type ObserverState,
+    type SeriesName,
     type Totals,
     parseEvent,
 } from './api.ts';
-import { type MutableHistory, addToBucket, copyHistory, extendTo, setGauge } from './history.ts';
 
-// More than the thousand events the server can send again, so that the mark of a gap stays in sight.
-export const feedMax = 1500;
-
-export interface FeedEntry {
-    readonly key: string;
-    readonly id: number;
-    // Server clock.
-    readonly at: number;
-    // An event type of the server, or "restarted" for the mark this page sets.
-    readonly type: string;
-    readonly event: ObserverEvent;
-}
-
-export interface Model {
+export interface Model extends Feed<ObserverEvent> {
     readonly state: ObserverState;
     // Local clock minus server clock.
     readonly clockOffsetMs: number;
-    // Newest first, at most feedMax.
-    readonly feed: readonly FeedEntry[];
-    // How many entries ever entered the feed: tells a paused reader how much it is missing.
-    readonly feedTotal: number;
-    // When each kind of event was last seen, server clock.
-    readonly lastSeen: Readonly<Record<string, number>>;
 }
 
 export function serverTime(model: Model, localNow: number): number {
@@ -59,7 +49,7 @@ export function withState(
     };
     if (restarted) {
         const event: ObserverEvent = { ts: state.startedAt, type: 'restarted' };
-        return withEntries(base, [entry(state.bootId, 0, event)]);
+        return withEntries(base, [feedEntry(state.bootId, 0, event)]);
     }
     const missed = base.feed.filter(
         (item) => item.key.startsWith(state.bootId) && item.id > state.lastEventId,
@@ -67,45 +57,13 @@ export function withState(
     return { ...base, state: carriedForward(state, missed.toReversed()) };
 }
 
-function entry(bootId: string, id: number, event: ObserverEvent): FeedEntry {
-    // Marks set by the stream or by this page have no id of their own.
-    const own = id === 0 ? `${event.type}@${event.ts}` : String(id);
-    return { key: `${bootId}/${own}`, id, at: event.ts, type: event.type, event };
-}
-
-function withEntries(model: Model, entries: readonly FeedEntry[]): Model {
-    const known = new Set(model.feed.map((item) => item.key));
-    const fresh = entries.filter((item) => !known.has(item.key));
-    if (fresh.length === 0) {
-        return model;
-    }
-    const lastSeen = { ...model.lastSeen };
-    for (const item of fresh) {
-        lastSeen[item.type] = Math.max(lastSeen[item.type] ?? 0, item.at);
-    }
-    return {
-        ...model,
-        feed: [...fresh.toReversed(), ...model.feed].slice(0, feedMax),
-        feedTotal: model.feedTotal + fresh.length,
-        lastSeen,
-    };
-}
-
-export interface EventsOutcome {
-    readonly model: Model;
-    // The server dropped events this page never saw: its state must be loaded again.
-    readonly needsReload: boolean;
-    // Something changed that events alone do not carry (totals, the list of low stock).
-    readonly wantsRefresh: boolean;
-}
-
-export function withEvents(model: Model, batch: readonly SseEvent[]): EventsOutcome {
-    const entries: FeedEntry[] = [];
+export function withEvents(model: Model, batch: readonly SseEvent[]): EventsOutcome<Model> {
+    const entries: FeedEntry<ObserverEvent>[] = [];
     for (const item of batch) {
         const isReset = item.type === 'reset';
         const event = isReset ? resetEvent(model, item) : parseEvent(item.type, item.data);
         if (event !== null) {
-            entries.push(entry(model.state.bootId, isReset ? 0 : Number(item.id) || 0, event));
+            entries.push(feedEntry(model.state.bootId, isReset ? 0 : Number(item.id) || 0, event));
         }
     }
     const applicable = entries.filter((item) => item.id > model.state.lastEventId);
@@ -125,7 +83,7 @@ function resetEvent(model: Model, item: SseEvent): ObserverEvent {
 }
 
 // The state as it stands after these events, oldest first.
-function carriedForward(state: ObserverState, entries: readonly FeedEntry[]): ObserverState {
+function carriedForward(state: ObserverState, entries: readonly FeedEntry<ObserverEvent>[]): ObserverState {
     if (entries.length === 0) {
         return state;
     }
@@ -148,7 +106,7 @@ interface Draft {
     counters: Mutable<Counters> & { rateLimited: Record<string, number> };
     totals: Mutable<Totals>;
     keyTransparency: KeyTransparency | null;
-    history: MutableHistory;
+    history: MutableHistory<SeriesName>;
 }
 
 function apply(draft: Draft, event: ObserverEvent): void {

@@ -1,15 +1,15 @@
 // How many one-time keys are left, over time and where they are running out.
 import { useMemo, useState } from 'preact/hooks';
 import { useNow } from '../../console/clock.ts';
+import { gather } from '../../live/history.ts';
 import { Chart } from '../../ui/chart.tsx';
 import type { Series } from '../../ui/chart_data.ts';
 import { ago, formatCount, formatFullTime, minute, plural, second } from '../../ui/format.ts';
 import { PartsOfWhole } from '../../ui/meter.tsx';
 import { Figure, Figures, Panel, Section } from '../../ui/panel.tsx';
+import { useCurrentHistory } from '../../ui/use_history.ts';
 import { type LowStock, type Totals, suites } from './api.ts';
-import { gather } from './history.ts';
 import { type Model, serverTime } from './model.ts';
-import { useCurrentHistory } from './use_history.ts';
 
 export function StockSection({ model }: { model: Model }) {
     const { totals, lowStock } = model.state;
@@ -151,7 +151,7 @@ function LowestStock(props: { rows: readonly LowStock[]; threshold: number; now:
     }
     return (
         <>
-            <table class="stock-table">
+            <table class="rows-table">
                 <thead>
                     <tr>
                         <th scope="col">Identity</th>

@@ -1,14 +1,16 @@
 // What is asked of the server, and what it gave.
 import { useMemo, useState } from 'preact/hooks';
 import { useNow } from '../../console/clock.ts';
+import { type Bins, type History, gather, sumOver } from '../../live/history.ts';
 import { Chart } from '../../ui/chart.tsx';
-import { type Series, largest } from '../../ui/chart_data.ts';
-import { formatCount, formatPercent, formatRate, minute, second } from '../../ui/format.ts';
+import type { Series } from '../../ui/chart_data.ts';
+import { formatCount, formatPercent, minute, second } from '../../ui/format.ts';
 import { Figure, Figures, Panel, Section } from '../../ui/panel.tsx';
+import { RateChart } from '../../ui/rate_chart.tsx';
 import { Segmented } from '../../ui/segmented.tsx';
-import { type Bins, gather, ratePerSecond, sumOver } from './history.ts';
+import { useCurrentHistory } from '../../ui/use_history.ts';
+import type { SeriesName } from './api.ts';
 import { type Model, serverTime } from './model.ts';
-import { useCurrentHistory } from './use_history.ts';
 
 const windows = [
     { value: '5', label: '5 min', lineBin: 10 * second, barBin: 10 * second },
@@ -93,55 +95,7 @@ export function TrafficSection({ model }: { model: Model }) {
     );
 }
 
-type CurrentHistory = ReturnType<typeof useCurrentHistory>;
-
-function RateChart(props: {
-    label: string;
-    colour: number;
-    name: 'fetches' | 'registrations' | 'rateLimited';
-    history: CurrentHistory;
-    bins: Bins;
-    windowMs: number;
-    height: number;
-    emptyText: string;
-}) {
-    const { bins, name, label, colour, windowMs } = props;
-    const { series, unit } = useMemo(() => {
-        const perSecond = bins.values[name].map((value) =>
-            value === null ? null : (value * second) / bins.binMs,
-        );
-        const isSlow = largest([perSecond]) < 1;
-        const values = isSlow
-            ? perSecond.map((value) => (value === null ? null : value * 60))
-            : perSecond;
-        const only: Series = { key: name, label, colour, values };
-        return { series: [only], unit: isSlow ? 'per minute' : 'per second' };
-    }, [bins, name, label, colour]);
-    return (
-        <Chart
-            label={`${label} over time`}
-            kind="lines"
-            starts={bins.starts}
-            series={series}
-            windowMs={windowMs}
-            unit={unit}
-            format={formatAxisRate}
-            emptyText={props.emptyText}
-            height={props.height}
-            headline={formatRate(ratePerSecond(props.history, name, minute))}
-            testId={`rate-${name}`}
-        />
-    );
-}
-
-function formatAxisRate(value: number): string {
-    if (value === 0) {
-        return '0';
-    }
-    return value >= 100 || Number.isInteger(value) ? formatCount(value) : value.toFixed(1);
-}
-
-function OutcomeFigures(props: { model: Model; history: CurrentHistory; windowMs: number }) {
+function OutcomeFigures(props: { model: Model; history: History<SeriesName>; windowMs: number }) {
     const { counters } = props.model.state;
     const [issued, withheld, exhausted] = (['issued', 'withheld', 'exhausted'] as const).map(
         (name) => sumOver(props.history, name, props.windowMs),
@@ -173,7 +127,7 @@ function OutcomeFigures(props: { model: Model; history: CurrentHistory; windowMs
     );
 }
 
-function OutcomeChart({ bins, windowMs }: { bins: Bins; windowMs: number }) {
+function OutcomeChart({ bins, windowMs }: { bins: Bins<SeriesName>; windowMs: number }) {
     const series = useMemo<Series[]>(
         () => [
             { key: 'issued', label: 'Issued', colour: 1, values: bins.values.issued },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { SeriesName } from './api.ts';
+import type { SeriesName } from '../pages/prekeys/api.ts';
 import {
     addToBucket,
     bucketsMax,
@@ -9,7 +9,7 @@ import {
     ratePerSecond,
     sumOver,
 } from './history.ts';
-import { sampleNow, sampleState, stepMs } from './sample_state.ts';
+import { sampleNow, sampleState, stepMs } from '../pages/prekeys/sample_state.ts';
 
 function history(
     fetches: number[],

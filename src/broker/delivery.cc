@@ -39,12 +39,17 @@ bool Delivery::allows(const Presence& presence, Priority priority, UnixMillis no
 
 bool Delivery::has_room(const Presence& presence) const {
     return presence.in_flight.size() < limits_.in_flight_max &&
-           presence.socket->buffered() < limits_.buffered_max;
+           presence.socket->buffered() + presence.lane_bytes < limits_.buffered_max;
 }
 
 bool Delivery::may_push(Presence& presence, Priority priority, UnixMillis now) const {
     return presence.connected() && presence.position(priority).caught_up && has_room(presence) &&
            allows(presence, priority, now);
+}
+
+void Delivery::make_ready(Presence& peer, Waiting& waiting) {
+    peer.lane_bytes += waiting.bytes;
+    waiting.ready.push_back({&peer, peer.connection});
 }
 
 void Delivery::put_behind(Presence& peer, Waiting& waiting) {
@@ -65,7 +70,7 @@ void Delivery::address_direct(const Key& key, Waiting& waiting) {
     if (ready != peers.end()) {
         waiting.append.claimed_by = (*ready)->id;
         waiting.append.claimed_until = now + limits_.claim.count();
-        waiting.ready.push_back({*ready, (*ready)->connection});
+        make_ready(**ready, waiting);
         return;
     }
     for (Presence* peer : peers) {
@@ -82,7 +87,7 @@ void Delivery::address_many(const Sender& sender, const Target& target, Waiting&
     for (Presence* peer : peers) {
         if (may_push(*peer, waiting.priority, now)) {
             waiting.append.live.push_back(peer->key());
-            waiting.ready.push_back({peer, peer->connection});
+            make_ready(*peer, waiting);
             continue;
         }
         waiting.append.absent.push_back(peer->key());
@@ -138,9 +143,58 @@ void Delivery::set_backlogs(std::vector<Backlog> backlogs) {
 
 // ---- storing ----
 
+// While the lane pauses, what is in the database is all there is for a presence but for what waits
+// here: it can catch up however much is sent.
+Task<void> Delivery::let_catch_up() {
+    constexpr std::chrono::milliseconds kStep{1};
+    constexpr std::chrono::milliseconds kPauseMax{50};
+    for (auto paused = std::chrono::milliseconds{0}; catching_up_ > 0 && paused < kPauseMax;
+         paused += kStep) {
+        co_await loop_.sleep(kStep);
+    }
+}
+
+// What waits behind a presence that has read everything else is pushed to it after all. False when
+// it cannot take that much.
+bool Delivery::bring_forward(Presence& presence) {
+    const UnixMillis now = clock_.now();
+    std::size_t room =
+        limits_.in_flight_max - std::min(limits_.in_flight_max, presence.in_flight.size());
+    for (Waiting& waiting : waiting_) {
+        const auto behind = std::ranges::find(waiting.behind, PresencePtr(&presence));
+        if (behind == waiting.behind.end() || !allows(presence, waiting.priority, now)) {
+            continue;
+        }
+        if (room == 0 || !has_room(presence)) {
+            return false;
+        }
+        room -= 1;
+        if (waiting.direct_to) {
+            waiting.append.claimed_by = presence.id;
+            waiting.append.claimed_until = now + limits_.claim.count();
+            for (const PresencePtr& peer : waiting.behind) {
+                peer->position(waiting.priority).being_stored -= 1;
+            }
+            waiting.behind.clear();
+        } else {
+            const auto absent = std::ranges::find(waiting.append.absent, presence.key());
+            waiting.append.absent.erase(absent);
+            waiting.append.live.push_back(presence.key());
+            presence.position(waiting.priority).being_stored -= 1;
+            waiting.behind.erase(behind);
+        }
+        make_ready(presence, waiting);
+        if (!waiting.outgoing) {
+            waiting.outgoing = outgoing(waiting.append.envelope);
+        }
+    }
+    return true;
+}
+
 Task<void> Delivery::run_lane() {
     const Running running(lane_runs_);
     while (!waiting_.empty()) {
+        co_await let_catch_up();
         std::vector<Waiting> batch;
         batch.reserve(std::min(waiting_.size(), limits_.batch_max));
         while (!waiting_.empty() && batch.size() < limits_.batch_max) {
@@ -148,6 +202,7 @@ Task<void> Delivery::run_lane() {
             waiting_.pop_front();
         }
         in_batch_ = batch.size();
+        batches_ += 1;
         const bool clear = co_await resolve_doubts();
         co_await store_batch(std::move(batch), clear);
         in_batch_ = 0;
@@ -197,6 +252,9 @@ Task<void> Delivery::store_batch(std::vector<Waiting> batch, bool clear) {
     for (std::size_t i = 0; i < batch.size(); ++i) {
         Waiting& waiting = batch[i];
         waiting_bytes_ -= waiting.bytes;
+        for (const Receiver& receiver : waiting.ready) {
+            receiver.peer->lane_bytes -= waiting.bytes;
+        }
         if (!outcome) {
             waiting.stored(std::unexpected(outcome.error()));
         } else {

@@ -125,11 +125,14 @@ class Delivery {
     // ---- delivery.cc: accepting and storing
     void address_direct(const Key& key, Waiting& waiting);
     void address_many(const Sender& sender, const Target& target, Waiting& waiting);
+    void make_ready(Presence& peer, Waiting& waiting);
     void put_behind(Presence& peer, Waiting& waiting);
     [[nodiscard]] bool allows(const Presence& presence, Priority priority, UnixMillis now) const;
     [[nodiscard]] bool has_room(const Presence& presence) const;
     [[nodiscard]] bool may_push(Presence& presence, Priority priority, UnixMillis now) const;
     [[nodiscard]] static Outgoing outgoing(const Envelope& envelope);
+    Task<void> let_catch_up();
+    [[nodiscard]] bool bring_forward(Presence& presence);
     Task<void> run_lane();
     Task<void> store_batch(std::vector<Waiting> batch, bool clear);
     [[nodiscard]] Task<Result<std::vector<Appended>>> append(std::vector<Waiting>& batch);
@@ -157,6 +160,7 @@ class Delivery {
     void read_again(const std::vector<Backlog>& keys);
     [[nodiscard]] bool awaits_returned(const Presence& presence) const;
     Task<void> drain(PresencePtr presence);
+    [[nodiscard]] static bool has_caught_up(Presence& presence, bool only_urgent);
     [[nodiscard]] ClaimRequest claim_request(const Presence& presence) const;
     // What a claim may yield although the peer has it: the database was away, and does not know.
     [[nodiscard]] std::vector<Part> arrived_unknown(const Presence& presence) const;
@@ -180,6 +184,8 @@ class Delivery {
     bool stopping_ = false;
     std::uint64_t submitted_ = 0;  // sends taken into the lane, ever
     std::uint64_t passed_ = 0;     // of them, those that are stored or refused
+    std::uint64_t batches_ = 0;    // transactions of the lane, ever
+    std::size_t catching_up_ = 0;  // presences that the lane pauses for
     bool lane_runs_ = false;
     bool settling_runs_ = false;
     bool pings_run_ = false;

@@ -2,11 +2,24 @@
 #include "broker/delivery.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace nave::broker {
 namespace {
 
 constexpr std::chrono::milliseconds kLaneStep{2};
+
+// Counts itself as long as it lives.
+class Counted {
+  public:
+    explicit Counted(std::size_t& count) : count_(count) { count_ += 1; }
+    ~Counted() { count_ -= 1; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+
+  private:
+    std::size_t& count_;
+};
 
 bool is_in_flight(const Presence& presence, const Part& part) {
     return std::ranges::any_of(presence.in_flight, [&](const InFlight& one) {
@@ -110,11 +123,25 @@ void Delivery::push_claimed(Presence& presence, const std::vector<ClaimedEnvelop
     }
 }
 
+// Whether the presence has read everything: all that is left for it waits for the lane, and not
+// behind it.
+bool Delivery::has_caught_up(Presence& presence, bool only_urgent) {
+    bool all = true;
+    for (std::size_t i = 0; i < presence.positions.size(); ++i) {
+        QueuePosition& position = presence.positions[i];
+        const bool counts = i == 0 || !only_urgent;
+        position.caught_up = counts && position.being_stored == 0;
+        all = all && (!counts || position.caught_up);
+    }
+    return all;
+}
+
 // The presence may go, lose its socket or change its status at every wait.
 Task<void> Delivery::drain(PresencePtr kept) {
     Presence& presence = *kept;
     // What was sent before the presence was there waits for nobody: it must be in the database.
     const std::uint64_t since = submitted_;
+    std::optional<Counted> pause;  // of the lane
     for (;;) {
         if (presence.gone || !presence.connected()) {
             presence.draining = false;
@@ -125,12 +152,17 @@ Task<void> Delivery::drain(PresencePtr kept) {
             presence.drain_again = true;
             co_return;
         }
+        if (pause && in_batch_ > 0) {
+            co_await loop_.sleep(kLaneStep);
+            continue;
+        }
         presence.drain_again = false;
         ClaimRequest request = claim_request(presence);
         const bool only_urgent = request.only_urgent;
         const std::size_t asked = request.envelopes_max;
         const std::uint32_t connection = presence.connection;
         const bool lane_passed = passed_ >= since;
+        const std::uint64_t batches = batches_;
         const std::vector<Part> arrived = arrived_unknown(presence);
         const auto claimed = co_await store_.claim(std::move(request));
         if (!claimed) {
@@ -150,9 +182,13 @@ Task<void> Delivery::drain(PresencePtr kept) {
             continue;
         }
         // Nothing was left when it was read, and nothing that was on its way then is missing.
-        for (std::size_t i = 0; i < presence.positions.size(); ++i) {
-            QueuePosition& position = presence.positions[i];
-            position.caught_up = position.being_stored == 0 && (i == 0 || !only_urgent);
+        const bool lane_paused = pause && batches_ == batches && in_batch_ == 0;
+        if ((lane_paused && !bring_forward(presence)) || !has_caught_up(presence, only_urgent)) {
+            if (!pause) {
+                pause.emplace(catching_up_);
+            }
+            co_await loop_.sleep(kLaneStep);
+            continue;
         }
         presence.draining = false;
         co_return;

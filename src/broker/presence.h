@@ -100,6 +100,7 @@ struct Presence : boost::intrusive_ref_counter<Presence, boost::thread_unsafe_co
     UnixMillis shared_until = 0;
     std::uint32_t connection = 0;            // grows with every connection lost
     std::array<QueuePosition, 2> positions;  // urgent, rest
+    std::size_t lane_bytes = 0;  // of envelopes that will be pushed once they are stored
     bool draining = false;
     bool claims_in_doubt = false;  // the last one failed, perhaps after its commit
     bool drain_again = false;

@@ -6,7 +6,8 @@
 // locks of one caller until another is done, which turns two callers of two rows into a deadlock.
 //
 // While no connection can be made, what waits and what comes fails at once with
-// "storage.unreachable"; the workers keep trying (runtime/backoff.h) and the first success ends that.
+// "storage.unreachable"; the workers keep trying (runtime/backoff.h) and the first success ends
+// that.
 #pragma once
 
 #include "storage/open.h"

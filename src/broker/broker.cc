@@ -421,7 +421,9 @@ void Broker::stamp(Envelope& envelope, const Author& author) {
     envelope.sender_member_key = author.member.key;
     envelope.sender_key = author.key;
     envelope.sender_name = author.name;
-    envelope.expires_at = envelope.created_at + config.message_ttl.count();
+    const std::int64_t longest = config.message_ttl.count();
+    const std::int64_t wished = author.ttl_seconds * 1000;
+    envelope.expires_at = envelope.created_at + (wished > 0 ? std::min(wished, longest) : longest);
 }
 
 Delivery::Stored Broker::audited(const Envelope& envelope, Delivery::Stored stored) {

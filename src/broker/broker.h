@@ -131,6 +131,7 @@ class Broker {
         const Member& member;
         const Key& key;
         const std::string& name;
+        std::int64_t ttl_seconds = 0;  // how long it may wait; 0: as long as any
     };
     // Id, author and times of an envelope that has its contents.
     void stamp(Envelope& envelope, const Author& author);

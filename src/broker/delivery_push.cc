@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kPingDelay{20};
 constexpr std::size_t kPingAfter = 64;  // pushes without an answer that call for a ping at once
+// What has arrived is told in batches: each is a commit that the next sends wait for.
+constexpr std::chrono::milliseconds kSettlePause{10};
 constexpr std::chrono::milliseconds kRetry{1'000};  // after the database has failed
 
 template <typename T>
@@ -260,6 +262,9 @@ Task<void> Delivery::run_settling() {
     const Running running(settling_runs_);
     while (!arrived_.empty() || !finished_.empty() || !returned_.empty() || !sharings_.empty() ||
            !in_doubt_.empty()) {
+        if (returned_.empty() && sharings_.empty() && in_doubt_.empty() && !stopping_) {
+            co_await loop_.sleep(kSettlePause);
+        }
         bool done = co_await resolve_doubts();
         if (done) {
             done = co_await give_back_returned();

@@ -39,7 +39,8 @@ Task<Result<Appended>> HttpPeers::send(Caller caller, Send send) {
     if (!broker_.send_limiter.take(caller.member.id).allowed) {
         co_return errors::rate_limit();
     }
-    broker_.stamp(send.envelope, {caller.member, caller.member.key, caller.member.display_name});
+    broker_.stamp(send.envelope,
+                  {caller.member, caller.member.key, caller.member.display_name, send.ttl_seconds});
     const auto outcome = std::make_shared<OneShot<Result<Appended>>>(loop_);
     auto on_stored = broker_.audited(
         send.envelope, [outcome](const Result<Appended>& stored) { outcome->set(stored); });

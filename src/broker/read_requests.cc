@@ -9,6 +9,7 @@
 namespace nave::broker {
 namespace {
 
+constexpr std::int64_t kTtlSecondsMax = 365 * 24 * 3600;
 constexpr std::size_t kNameBytes = 256;
 constexpr std::size_t kTextBytes = 4'096;
 
@@ -103,6 +104,10 @@ Result<Send> read_send(const ClientRequest& request, std::size_t bytes_max) {
     TRY(envelope.client_message_id, text_field(fields, "client_message_id", kNameBytes));
     TRY(envelope.request_fingerprint, text_field(fields, "request_fingerprint", kNameBytes));
     TRY(envelope.reply_to, text_field(fields, "replyToId", kNameBytes));
+    TRY(send.ttl_seconds, integer_field(fields, "ttlSeconds"));
+    if (send.ttl_seconds < 0 || send.ttl_seconds > kTtlSecondsMax) {
+        return bad_field("ttlSeconds", "must be 1 to 31536000, or absent");
+    }
     TRY(send.target, parse_target(envelope.target_spec));
     if (std::holds_alternative<TopicTarget>(send.target)) {
         return errors::not_found("There are no topics on this broker.");

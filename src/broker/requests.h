@@ -30,6 +30,7 @@ struct Send {
     std::string client_id;  // `id`, echoed in the ack
     Target target;
     Envelope envelope;
+    std::int64_t ttl_seconds = 0;  // the sender's wish; 0: none
 };
 [[nodiscard]] Result<Send> read_send(const ClientRequest& request, std::size_t bytes_max);
 

@@ -236,7 +236,8 @@ void Session::send_envelope(const ClientRequest& request) {
         refuse_send(std::move(names), errors::rate_limit().error());
         return;
     }
-    broker_.stamp(send->envelope, {sender.member, sender.key(), sender.profile.display_name});
+    broker_.stamp(send->envelope,
+                  {sender.member, sender.key(), sender.profile.display_name, send->ttl_seconds});
     auto stored = broker_.audited(
         send->envelope, [self = shared_from_this(), names](const Result<Appended>& appended) {
             self->on_stored(names, appended);

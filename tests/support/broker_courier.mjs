@@ -131,7 +131,9 @@ export class Courier {
         peer.watchers.add((message) => this.receive(peer, place, message));
         try {
             await peer.opened;
-            await peer.hello();
+            // The broker may be killed before it answers.
+            const lost = peer.closed.then(() => Promise.reject(new Error('closed before the ack')));
+            await Promise.race([peer.hello(), lost]);
             this.connections += 1;
             this.peer = peer;
             this.open.forEach((entry) => this.transmit(entry));

@@ -152,7 +152,7 @@ export class Peer {
     }
 
     // The first message, past or future, that satisfies the predicate and was not taken before.
-    next(predicate, deadlineMs = 10_000) {
+    next(predicate, deadlineMs = 30_000) {
         const take = () => {
             const index = this.messages.findIndex((m) => !m.taken && predicate(m));
             if (index < 0) {

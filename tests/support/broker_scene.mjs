@@ -105,5 +105,5 @@ export const settled = (peer) => peer.request({ type: 'list_peers' });
 export const delivered = (sender, { messageId }) =>
     until(
         async () => (await sender.request({ type: 'message_status', messageId })).delivered,
-        { deadlineMs: 10_000, what: `${messageId} is delivered` },
+        { deadlineMs: 30_000, what: `${messageId} is delivered` },
     );

@@ -78,6 +78,8 @@ struct PrekeysModule::Parts {
     net::Router router;
     TaskGroup tasks;
     std::optional<std::string> transparency_trouble;  // as last logged
+    // Metrics outlive the module; their refresh asks whether it is still there.
+    std::shared_ptr<Parts*> self = std::make_shared<Parts*>(this);
 
     Parts(std::unique_ptr<Deps> given_in, std::unique_ptr<Watchers> watchers_in,
           std::unique_ptr<Transparency> transparency_in)
@@ -124,6 +126,24 @@ struct PrekeysModule::Parts {
             [this](std::string_view route, net::Method, int status, std::chrono::nanoseconds took) {
                 metrics.on_request(route, status, took);
             });
+        deps.metrics.before_exposition([weak = std::weak_ptr<Parts*>(self)] {
+            if (const auto parts = weak.lock()) {
+                (*parts)->refresh_metrics();
+            }
+        });
+    }
+
+    // Gauges that mirror other state, on whichever path they are asked for.
+    void refresh_metrics() {
+        metrics.set_observer_clients(observer.feed().clients());
+        if (const auto last = cleanup.last_run_at()) {
+            metrics.on_cleanup(*last);
+        }
+        if (const auto& tree = transparency->last_signed()) {
+            const auto age = deps.clock.now() - tree->signed_at;
+            metrics.set_key_transparency(static_cast<std::int64_t>(tree->size),
+                                         static_cast<double>(age) / 1000);
+        }
     }
 
     Task<void> heartbeat() {

@@ -27,15 +27,6 @@ net::Response metrics(Context& context, const net::Request& request) {
         return render_error(errors::unauthorized("Metrics need a bearer token.").error(),
                             request.request_id);
     }
-    context.metrics.set_observer_clients(context.observer.feed().clients());
-    if (const auto last = context.cleanup.last_run_at()) {
-        context.metrics.on_cleanup(*last);
-    }
-    if (const auto& tree = context.transparency.last_signed()) {
-        const auto age = context.directory.clock().now() - tree->signed_at;
-        context.metrics.set_key_transparency(static_cast<std::int64_t>(tree->size),
-                                             static_cast<double>(age) / 1000);
-    }
     return {200, "text/plain; version=0.0.4; charset=utf-8", context.registry.exposition()};
 }
 

@@ -85,6 +85,7 @@ ClaimRequest Delivery::claim_request(const Presence& presence) const {
     request.only_urgent = !allows(presence, Priority::next, request.now);
     request.until = request.now + limits_.claim.count();
     request.envelopes_max = limits_.drain_batch;
+    request.bytes_max = limits_.buffered_max - presence.socket->buffered();
     request.former_in_doubt = presence.claims_in_doubt;
     return request;
 }
@@ -142,6 +143,10 @@ Task<void> Delivery::drain(PresencePtr kept) {
     // What was sent before the presence was there waits for nobody: it must be in the database.
     const std::uint64_t since = submitted_;
     std::optional<Counted> pause;  // of the lane
+    // What is sent from now on waits behind the queue.
+    for (QueuePosition& position : presence.positions) {
+        position.caught_up = false;
+    }
     for (;;) {
         if (presence.gone || !presence.connected()) {
             presence.draining = false;
@@ -152,6 +157,12 @@ Task<void> Delivery::drain(PresencePtr kept) {
             presence.drain_again = true;
             co_return;
         }
+        // What the lane is to push is older than what waits behind it.
+        if (presence.lane_bytes > 0) {
+            pause.reset();
+            co_await loop_.sleep(kLaneStep);
+            continue;
+        }
         if (pause && in_batch_ > 0) {
             co_await loop_.sleep(kLaneStep);
             continue;
@@ -159,7 +170,6 @@ Task<void> Delivery::drain(PresencePtr kept) {
         presence.drain_again = false;
         ClaimRequest request = claim_request(presence);
         const bool only_urgent = request.only_urgent;
-        const std::size_t asked = request.envelopes_max;
         const std::uint32_t connection = presence.connection;
         const bool lane_passed = passed_ >= since;
         const std::uint64_t batches = batches_;
@@ -173,8 +183,8 @@ Task<void> Delivery::drain(PresencePtr kept) {
             co_return;
         }
         presence.claims_in_doubt = false;
-        push_claimed(presence, *claimed, arrived, connection);
-        if (presence.connection != connection || presence.drain_again || claimed->size() >= asked) {
+        push_claimed(presence, claimed->envelopes, arrived, connection);
+        if (presence.connection != connection || presence.drain_again || claimed->more) {
             continue;
         }
         if (!lane_passed) {

@@ -214,8 +214,8 @@ TEST_P(PresenceStoreTest, ADeadNodeIsBuriedWithAllItHad) {
     wanted.until = kTestNow + 30'000;
     const auto claimed = run(queue.claim(wanted));
     ASSERT_TRUE(claimed);
-    ASSERT_EQ(claimed->size(), 2U);
-    EXPECT_EQ((*claimed)[1].part.recipient, kAda) << "goes to the member";
+    ASSERT_EQ(claimed->envelopes.size(), 2U);
+    EXPECT_EQ(claimed->envelopes[1].part.recipient, kAda) << "goes to the member";
     // It notices, and comes back with what nobody has taken meanwhile.
     EXPECT_FALSE(beat(*one_).registered);
     PresenceRow mine = request("a", "s1", kSession).row;

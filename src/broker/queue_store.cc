@@ -214,7 +214,21 @@ Result<void> release_claims(Transaction& tx, const ClaimRequest& request) {
     return ok();
 }
 
-Result<std::vector<ClaimedEnvelope>> claim_in(Transaction& tx, const ClaimRequest& request) {
+// Leaves as many of the first as fit into the request's bounds.
+bool cut_to_bounds(const ClaimRequest& request, std::vector<ClaimedEnvelope>& found) {
+    std::size_t kept = 0;
+    for (std::size_t bytes = 0; kept < std::min(found.size(), request.envelopes_max); ++kept) {
+        bytes += found[kept].envelope.ciphertext.size() + found[kept].envelope.nonce.size();
+        if (bytes > request.bytes_max && kept > 0) {
+            break;
+        }
+    }
+    const bool cut = kept < found.size() || kept == request.envelopes_max;
+    found.resize(kept);
+    return cut;
+}
+
+Result<Claimed> claim_in(Transaction& tx, const ClaimRequest& request) {
     // Each statement sees what was committed before it: without a common end the later ones would
     // find envelopes younger than some that the earlier ones could not see yet.
     TRY(const auto last, tx.query_one("select coalesce(max(seq), 0) from mesh_message", {}));
@@ -222,7 +236,8 @@ Result<std::vector<ClaimedEnvelope>> claim_in(Transaction& tx, const ClaimReques
     if (request.former_in_doubt) {
         TRY_VOID(release_claims(tx, request));
     }
-    std::vector<ClaimedEnvelope> found;
+    Claimed claimed;
+    std::vector<ClaimedEnvelope>& found = claimed.envelopes;
     for (const Key& recipient : request.recipients) {
         for (const bool urgent : {true, false}) {
             if (urgent || !request.only_urgent) {
@@ -233,13 +248,11 @@ Result<std::vector<ClaimedEnvelope>> claim_in(Transaction& tx, const ClaimReques
     }
     std::ranges::sort(found, {}, [](const ClaimedEnvelope& one) { return one.part.sequence; });
     // What lies beyond the first `envelopes_max` of all may not be complete.
-    if (found.size() > request.envelopes_max) {
-        found.resize(request.envelopes_max);
-    }
+    claimed.more = cut_to_bounds(request, found);
     for (const ClaimedEnvelope& one : found) {
         TRY_VOID(mark_claimed(tx, request, one.part));
     }
-    return found;
+    return claimed;
 }
 
 // An envelope to many is delivered when nobody is left who has not got it.
@@ -313,7 +326,7 @@ Task<Result<std::vector<Appended>>> QueueStore::append(std::vector<Append> appen
     co_return co_await database_.write(std::move(write));
 }
 
-Task<Result<std::vector<ClaimedEnvelope>>> QueueStore::claim(ClaimRequest request) {
+Task<Result<Claimed>> QueueStore::claim(ClaimRequest request) {
     auto write = [request = std::move(request)](Transaction& tx) { return claim_in(tx, request); };
     co_return co_await database_.write(std::move(write));
 }

@@ -16,6 +16,7 @@
 #include "storage/database.h"
 
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -81,6 +82,13 @@ struct ClaimRequest {
     UnixMillis now = 0;
     UnixMillis until = 0;
     std::size_t envelopes_max = 64;
+    // Of their contents; the first may be larger.
+    std::size_t bytes_max = std::numeric_limits<std::size_t>::max();
+};
+
+struct Claimed {
+    std::vector<ClaimedEnvelope> envelopes;  // in order of sequence
+    bool more = false;                       // there may be more to claim
 };
 
 struct EnvelopeStatus {
@@ -125,9 +133,8 @@ class QueueStore {
     // All are stored, in this order, or none. One answer per append.
     Task<Result<std::vector<Appended>>> append(std::vector<Append> appends);
 
-    // Deliverable envelopes of these keys in order of sequence, now claimed. Fewer than
-    // `envelopes_max` means that nothing more is there to claim.
-    Task<Result<std::vector<ClaimedEnvelope>>> claim(ClaimRequest request);
+    // The oldest deliverable envelopes of these keys, now claimed.
+    Task<Result<Claimed>> claim(ClaimRequest request);
     // They have arrived: direct and stored parts leave the queue. For envelopes to many whose live
     // parts have all arrived or been given back, the list is dropped: `finished`. Unknown and
     // settled ones are ignored.

@@ -92,7 +92,8 @@ class QueueStoreTest : public StoreTest {
     std::vector<ClaimedEnvelope> claim(const ClaimRequest& wanted) {
         auto found = run(store_->claim(wanted));
         EXPECT_TRUE(found) << found.error().detail;
-        return found.value_or(std::vector<ClaimedEnvelope>());
+        more_ = found && found->more;
+        return found ? std::move(found->envelopes) : std::vector<ClaimedEnvelope>();
     }
     using Ids = std::vector<std::string>;
     Ids claim_ids(const ClaimRequest& wanted) {
@@ -109,8 +110,31 @@ class QueueStoreTest : public StoreTest {
     std::int64_t depth() { return run(store_->depth(kTestNow)).value(); }
 
     std::unique_ptr<QueueStore> store_;
+    bool more_ = false;  // of the last claim
 };
 BROKER_ON_EVERY_STORE(QueueStoreTest);
+
+TEST_P(QueueStoreTest, ClaimsNoMoreThanAskedFor) {
+    for (const char* id : {"1", "2", "3", "4", "5"}) {
+        Append append = direct(id, kBob);
+        append.envelope.ciphertext.assign(1'000, 'x');
+        append.envelope.nonce.clear();
+        store(std::move(append));
+    }
+    ClaimRequest wanted = request({kBob});
+    wanted.bytes_max = 2'500;
+    EXPECT_EQ(claim_ids(wanted), (Ids{"1", "2"}));
+    EXPECT_TRUE(more_);
+    wanted.bytes_max = 10;
+    EXPECT_EQ(claim_ids(wanted), Ids{"3"}) << "one always";
+    EXPECT_TRUE(more_);
+    wanted.envelopes_max = 2;
+    wanted.bytes_max = 2'000;
+    EXPECT_EQ(claim_ids(wanted), (Ids{"4", "5"}));
+    EXPECT_TRUE(more_) << "as many as asked for: there may be more";
+    EXPECT_EQ(claim_ids(wanted), Ids());
+    EXPECT_FALSE(more_);
+}
 
 TEST_P(QueueStoreTest, WaitsForItsKeyInOrderAndIsClaimedOnce) {
     store(direct("1", kBob));

@@ -75,6 +75,34 @@ async function latency(from, to, count = 40) {
 onEachBroker(
     'the broker under unfair load',
     (context) => {
+        test('a peer that does not read: the others do not notice, memory stays', async (t) => {
+            const scene = await Scene.make(context, 'ada', 'bob', 'cyd');
+            const deaf = await scene.peer(scene.ada);
+            const bob = await scene.peer(scene.bob);
+            const cyd = await scene.peer(scene.cyd);
+            deaf.socket.pause();
+            const before = residentMb(context);
+            // 120 MB for somebody who takes none of it.
+            const size = 30_000;
+            const refused = await stream(bob, deaf.key, 4_000, { size, window: 64 });
+            assert.equal(refused, 0);
+            const grown = residentMb(context) - before;
+            const ms = await latency(bob, cyd);
+            t.diagnostic(`${grown.toFixed(0)} MB more, ${ms.toFixed(1)} ms among the others`);
+            assert.ok(grown < 100, `${grown} MB more`);
+            assert.ok(ms < 200, `${ms} ms`);
+            deaf.socket.resume();
+            await until(() => numbersOf(deaf).length >= 4_000, {
+                deadlineMs: 60_000,
+                what: 'all of it arrives once it is read',
+            });
+            assert.deepEqual(
+                numbersOf(deaf),
+                Array.from({ length: 4_000 }, (_, i) => i),
+            );
+            await Promise.all([deaf.close(), bob.close(), cyd.close()]);
+        });
+
         test('a peer that acknowledges once and never again', async (t) => {
             const scene = await Scene.make(context, 'ada', 'bob', 'cyd');
             const lazy = await scene.peer(scene.ada);

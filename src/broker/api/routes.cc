@@ -41,6 +41,8 @@ net::Response render_error(const Error& error, std::string_view /*request_id*/) 
 void add_socket_route(net::Router& router, Context& context) {
     net::WebSocketOptions options;
     options.message_bytes_max = context.broker.config.message_bytes_max;
+    // Delivery stops at half a MiB and the envelope that goes beyond; answers may be as long.
+    options.buffered_bytes_max += 2 * options.message_bytes_max;
     // Peers prove who they are by their hello; a page has no credentials of theirs to abuse.
     options.origin_allowed = &net::any_origin;
     router.websocket("/ws", net::SyncHandler([&context](const net::Request&) {

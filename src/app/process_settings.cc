@@ -109,6 +109,23 @@ constexpr Setting kSettings[] = {
 
 constexpr SettingGroup kGroup{"process", kSettings, kPrefixes};
 
+// The operator's `.env` is both what the compose files substitute and what the server reads.
+constexpr Setting kDeploymentSettings[] = {
+    {.name = "NAVE_IMAGE_OWNER",
+     .default_text = "nave",
+     .description = "Read by the compose files, not by the server: whose image, "
+                    "ghcr.io/OWNER/nave."},
+    {.name = "NAVE_VERSION",
+     .default_text = "latest",
+     .description = "Read by the compose files, not by the server: the image's tag."},
+    {.name = "NAVE_NETWORK",
+     .default_text = "172.30.81",
+     .description = "Read by the compose files, not by the server: the first three bytes of the "
+                    "containers' network, when another network of the host has these."},
+};
+
+constexpr SettingGroup kDeploymentGroup{"deployment", kDeploymentSettings, {}};
+
 }  // namespace
 
 const SettingGroup& process_settings() {
@@ -120,6 +137,7 @@ std::vector<SettingGroup> all_settings() {
     for (const ServiceEntry& service : services()) {
         groups.push_back(service.settings());
     }
+    groups.push_back(kDeploymentGroup);
     return groups;
 }
 

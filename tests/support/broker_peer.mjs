@@ -87,6 +87,7 @@ export class Peer {
         this.counter = 0;
         this.socket = new WebSocket(`${url.replace(/^http/, 'ws')}/ws`, {
             autoPong: options.autoPong ?? true,
+            ...options.transport, // of TLS: ca, localAddress
         });
         this.socket.on('message', (data) => {
             const message = JSON.parse(data.toString());

@@ -15,8 +15,9 @@ const described = () => {
 };
 
 export class Api {
-    constructor(baseUrl, { prefix = '', headers = {}, audience = '' } = {}) {
+    constructor(baseUrl, { prefix = '', headers = {}, audience = '', transport } = {}) {
         this.baseUrl = baseUrl;
+        this.transport = transport; // of TLS: ca, localAddress
         this.prefix = prefix;
         this.headers = headers;
         this.audience = audience;
@@ -42,6 +43,7 @@ export class Api {
             body: bytes,
             headers: { ...(type ? { 'Content-Type': type } : {}), ...this.headers, ...headers },
             deadlineMs,
+            transport: this.transport,
         });
         return this.check(method, target, response);
     }
@@ -57,6 +59,7 @@ export class Api {
         const stream = await EventStream.open(this.baseUrl, target, {
             headers: { ...this.headers, ...headers },
             deadlineMs,
+            transport: this.transport,
         });
         if (stream.status !== 200) {
             await stream.ended();

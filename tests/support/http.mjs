@@ -1,6 +1,7 @@
 // HTTP as the tests need it: exact control over headers and bytes, a deadline on every exchange,
 // and raw sockets for requests no client library would send.
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 
 export const kRequestDeadlineMs = 30_000;
@@ -29,14 +30,24 @@ export class HttpResponse {
     }
 }
 
+// A request over TLS or plain TCP as the address says; `transport` is what TLS needs (ca) and where
+// the connection comes from (localAddress), and then it has a connection of its own.
+function openRequest(baseUrl, transport, options) {
+    const url = new URL(baseUrl);
+    const { request } = url.protocol === 'https:' ? https : http;
+    return request({
+        host: url.hostname,
+        port: url.port,
+        ...options,
+        ...(transport && { ...transport, agent: false }),
+    });
+}
+
 // `body` is a Buffer or undefined. Rejects on transport errors and when `deadlineMs` has passed.
 export function exchange(baseUrl, method, target, options = {}) {
     const { headers = {}, body, deadlineMs = kRequestDeadlineMs, keepAlive = true } = options;
-    const url = new URL(baseUrl);
     return new Promise((resolve, reject) => {
-        const request = http.request({
-            host: url.hostname,
-            port: url.port,
+        const request = openRequest(baseUrl, options.transport, {
             method,
             path: target,
             agent: keepAlive ? agent : false,
@@ -126,12 +137,10 @@ function parseResponse(bytes) {
 // A reader of server-sent events. `next(predicate)` resolves with the first event from the read
 // position on that satisfies it, and moves past it.
 export class EventStream {
-    static open(baseUrl, target, { headers = {}, deadlineMs = kRequestDeadlineMs } = {}) {
-        const url = new URL(baseUrl);
+    static open(baseUrl, target, options = {}) {
+        const { headers = {}, deadlineMs = kRequestDeadlineMs, transport } = options;
         return new Promise((resolve, reject) => {
-            const request = http.request({
-                host: url.hostname,
-                port: url.port,
+            const request = openRequest(baseUrl, transport, {
                 path: target,
                 agent: false,
                 headers: { Accept: 'text/event-stream', ...headers },

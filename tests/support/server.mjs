@@ -106,11 +106,13 @@ export class Server {
         dataDir,
         ready = true,
         through = [],
+        listen = '127.0.0.1:0',
     } = {}) {
         this.services = services;
         this.env = env;
         this.args = args;
         this.through = through;
+        this.listen = listen;
         this.ownsDataDir = dataDir === undefined;
         this.dataDir = dataDir ?? temporaryDirectory('nave-data');
         this.waitForReady = ready;
@@ -125,7 +127,7 @@ export class Server {
         }
         this.runStart = this.lines.length;
         const args = ['serve', ...this.services];
-        args.push('--listen', '127.0.0.1:0', '--data-dir', this.dataDir, ...this.args);
+        args.push('--listen', this.listen, '--data-dir', this.dataDir, ...this.args);
         const [program, ...rest] = [...this.through, binary(), ...args];
         this.child = spawn(program, rest, {
             env: cleanEnvironment(this.env),

@@ -209,10 +209,14 @@ class Cli {
     void add_operator_commands() {
         auto* healthcheck =
             app_.add_subcommand("healthcheck", "Exit 0 when the running server is healthy");
-        healthcheck->add_option("--url", url_, "Address to ask, http://HOST:PORT/path");
+        auto* url = healthcheck->add_option("--url", url_, "Address to ask, http://HOST:PORT/path");
+        healthcheck
+            ->add_flag("--any", any_, "Ask whichever answers: all services together, or one alone")
+            ->excludes(url);
         add_common(healthcheck, common_, true);
-        on(healthcheck,
-           [this](const Prepared& p) { return healthcheck_command(p.settings, p.chosen, url_); });
+        on(healthcheck, [this](const Prepared& p) {
+            return healthcheck_command(p.settings, p.chosen, url_, any_);
+        });
         auto* doctor = app_.add_subcommand("doctor", "Look for problems and say what to do");
         add_common(doctor, common_, true);
         on(doctor, [](const Prepared& p) { return doctor_command(p.settings, p.chosen); });
@@ -325,6 +329,7 @@ class Cli {
     std::string listen_;
     std::string file_;
     std::string url_;
+    bool any_ = false;
     std::string address_;
     KtVerifyOptions kt_;
     BrokerOptions broker_;

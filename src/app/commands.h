@@ -19,9 +19,10 @@ using Chosen = std::vector<const ServiceEntry*>;
                                  const std::string& file);
 [[nodiscard]] int restore_command(const Settings& settings, const Chosen& chosen,
                                   const std::string& file);
-// `url` empty: the address this configuration would listen on.
+// `url` empty: the address this configuration would listen on; with `any` also those of the
+// services alone, the first that answers counts.
 [[nodiscard]] int healthcheck_command(const Settings& settings, const Chosen& chosen,
-                                      const std::string& url);
+                                      const std::string& url, bool any);
 [[nodiscard]] int doctor_command(const Settings& settings, const Chosen& chosen);
 [[nodiscard]] int version_command(bool as_json);
 

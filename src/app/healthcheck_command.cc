@@ -6,15 +6,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <vector>
 
 namespace nave::app {
 namespace {
@@ -47,16 +50,32 @@ Result<Target> parse_url(std::string_view url) {
     return target;
 }
 
-// Where a server with these settings listens, seen from this machine.
-Target own_target(const Settings& settings, const Chosen& chosen) {
-    const ServeOptions options{chosen, chosen.size() == 1};
-    const std::string address = listen_address(options, settings);
+// That address, seen from this machine.
+Target own_target(const std::string& address) {
     const auto colon = address.rfind(':');
     Target target{address.substr(0, colon), address.substr(colon + 1), "/health"};
     if (target.host.empty() || target.host == "0.0.0.0" || target.host == "[::]") {
         target.host = "127.0.0.1";
     }
     return target;
+}
+
+// Where a server with these settings listens; with `any` also where each of the services would
+// alone.
+std::vector<Target> own_targets(const Settings& settings, const Chosen& chosen, bool any) {
+    std::vector<std::string> addresses{
+        listen_address(ServeOptions{chosen, chosen.size() == 1}, settings)};
+    if (any) {
+        for (const ServiceEntry* service : chosen) {
+            std::string address = listen_address(ServeOptions{{service}, true}, settings);
+            if (std::ranges::find(addresses, address) == addresses.end()) {
+                addresses.push_back(std::move(address));
+            }
+        }
+    }
+    std::vector<Target> targets;
+    std::ranges::transform(addresses, std::back_inserter(targets), own_target);
+    return targets;
 }
 
 class Socket {
@@ -84,7 +103,7 @@ bool wait_for(int fd, short events, Deadline deadline) {
     return left.count() > 0 && ::poll(&entry, 1, static_cast<int>(left.count())) == 1;
 }
 
-Result<std::string> fetch(const Target& target) {
+Result<std::string> fetch(const Target& target, Deadline deadline) {
     const auto unreachable = [&](std::string_view why) {
         return fail(Code::unavailable, "app.unreachable",
                     fmt::format("http://{}:{}{} cannot be reached: {}", target.host, target.port,
@@ -98,7 +117,6 @@ Result<std::string> fetch(const Target& target) {
         return unreachable(::gai_strerror(problem));
     }
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
-    const Deadline deadline = std::chrono::steady_clock::now() + kTimeout;
     const Socket socket(::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (socket.fd() < 0) {
         return unreachable(std::strerror(errno));
@@ -138,18 +156,25 @@ Result<std::string> fetch(const Target& target) {
 
 }  // namespace
 
-int healthcheck_command(const Settings& settings, const Chosen& chosen, const std::string& url) {
-    Target target;
+int healthcheck_command(const Settings& settings, const Chosen& chosen, const std::string& url,
+                        bool any) {
+    std::vector<Target> targets;
     if (url.empty()) {
-        target = own_target(settings, chosen);
+        targets = own_targets(settings, chosen, any);
     } else {
         auto parsed = parse_url(url);
         if (!parsed) {
             return complain(parsed.error(), kExitUsage);
         }
-        target = std::move(*parsed);
+        targets.push_back(std::move(*parsed));
     }
-    const auto answer = fetch(target);
+    const Deadline deadline = std::chrono::steady_clock::now() + kTimeout;
+    auto answer = fetch(targets.front(), deadline);
+    for (std::size_t next = 1; !answer && next < targets.size(); ++next) {
+        if (auto other = fetch(targets[next], deadline)) {
+            answer = std::move(other);
+        }
+    }
     if (!answer) {
         return complain(answer.error(), kExitFailed);
     }

@@ -7,14 +7,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../support/ports.mjs';
 import { binary, cleanEnvironment, temporaryDirectory } from '../support/server.mjs';
 
 const kRoot = fileURLToPath(new URL('../..', import.meta.url));
-const kDeadlineMs = 120_000;
+const kDeadlineMs = 300_000;
 const kSettings = /^export NAVE_DATA_DIR=data\/tour (PORT=3900|BROKER_PORT=7900)$/m;
 const kTours = ['prekeys', 'broker'];
 const kEndOfBlock = '--- end of tour block ---';
@@ -62,16 +62,6 @@ function assertPrints(output, expected, script) {
         rest = rest.slice(at.index + at[0].length);
     }
 }
-
-const freePort = () =>
-    new Promise((resolve, reject) => {
-        const probe = net.createServer();
-        probe.on('error', reject);
-        probe.listen(0, '127.0.0.1', () => {
-            const { port } = probe.address();
-            probe.close(() => resolve(port));
-        });
-    });
 
 // Runs the text in bash; kills the shell and all it started at the deadline.
 function runShell(text, { cwd, env }) {

@@ -61,16 +61,18 @@ onEachBroker(
                 const goal = account.acknowledged + 50 + crypto.randomInt(1_000);
                 await until(() => account.acknowledged >= goal, {
                     everyMs: 1,
+                    deadlineMs: 120_000,
                     what: `${goal} envelopes are acknowledged`,
                 });
                 await context.backend.killAndRestart();
             }
-            await account.settle();
+            await account.settle(120_000);
             assert.deepEqual(account.faults, []);
-            assert.ok(account.couriers.every(({ connections }) => connections > kRounds / 2));
+            assert.ok(account.couriers.every(({ connections }) => connections >= kRounds / 2));
             // The broker knows, too, that everything has arrived.
             await until(async () => Number((await context.backend.sql(kWaiting))[0][0]) === 0, {
                 everyMs: 100,
+                deadlineMs: 120_000,
                 what: 'the queue is empty',
             });
             t.diagnostic(

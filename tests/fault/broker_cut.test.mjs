@@ -46,7 +46,7 @@ function arrived(peer) {
 
 async function expectAll(receiver, acked) {
     await until(() => acked.every((text) => arrived(receiver).has(text)), {
-        deadlineMs: 40_000,
+        deadlineMs: 120_000,
         what: 'everything acknowledged has arrived',
     }).catch((error) => {
         const ids = arrived(receiver);
@@ -94,7 +94,7 @@ describe('one of two nodes is cut off', { skip: nodesMissing() }, () => {
         await until(() => toB.acked.length > before + 10, { what: 'sending goes on' });
         // While it is cut off: the other node polls, as the sign of life says.
         const text = toB.acked.at(-1);
-        await until(() => arrived(b).has(text), { deadlineMs: 6_000, what: 'polled' });
+        await until(() => arrived(b).has(text), { what: 'polled' });
         nodes.gates[0].redis.mend();
         await until(async () => (await nodes.health(0)).status === 'ok', { what: 'mended' });
         await pause(300);
@@ -111,14 +111,14 @@ describe('one of two nodes is cut off', { skip: nodesMissing() }, () => {
         await pause(300);
         nodes.gates[0].postgres.cut();
         // The other node takes it for dead.
-        await nodes.servers[1].waitForLog((line) => line.msg === 'a node is gone', 30_000);
+        await nodes.servers[1].waitForLog((line) => line.msg === 'a node is gone');
         await until(
             async () => (await b.request({ type: 'list_peers' })).peers.length === 1,
             { what: 'its peers are gone' },
         );
-        assert.ok(talkers[0].refused > 0, 'nothing can be sent there');
+        await until(() => talkers[0].refused > 0, { what: 'nothing can be sent there' });
         nodes.gates[0].postgres.mend();
-        await nodes.servers[0].waitForLog((line) => /was taken for dead/.test(line.msg), 30_000);
+        await nodes.servers[0].waitForLog((line) => /was taken for dead/.test(line.msg));
         await until(
             async () => (await b.request({ type: 'list_peers' })).peers.length === 2,
             { what: 'its peers are back' },

@@ -47,7 +47,7 @@ describe('a commit in doubt', { skip }, () => {
             const [first] = await Promise.all([send(), cut]);
             assert.equal(first.type, 'error', 'the sender is told');
             const messageId = await until(async () => (await send()).messageId);
-            const arrived = await ada.push('in doubt', 5_000);
+            const arrived = await ada.push('in doubt');
             assert.equal(arrived.messageId, messageId);
             await bob.envelope(spec, 'after');
             await ada.push('after');

@@ -134,16 +134,16 @@ async function scenario(postgres, t, goDown) {
     const up = Date.now();
     const seconds = () => `${((Date.now() - up) / 1000).toFixed(1)} s`;
     await until(async () => (await health(context)).status === 200, {
-        deadlineMs: 60_000,
+        deadlineMs: 120_000,
         what: '/health recovers',
     });
     const healthy = seconds();
     await until(() => account.acknowledged > during + 100, {
-        deadlineMs: 60_000,
+        deadlineMs: 120_000,
         what: 'envelopes travel again',
     });
     const travelling = seconds();
-    await account.settle(20_000);
+    await account.settle(90_000);
     t.diagnostic(`healthy after ${healthy}, 100 more after ${travelling}, all after ${seconds()}`);
     assert.deepEqual(account.faults, []);
     assert.ok(

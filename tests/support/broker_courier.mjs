@@ -44,6 +44,7 @@ export class Account {
 
     allConnected() {
         return until(() => this.couriers.every(({ connected }) => connected), {
+            deadlineMs: 120_000,
             what: 'every courier is connected',
         });
     }

@@ -3,23 +3,13 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
+import { freePort } from './ports.mjs';
 import { temporaryDirectory, until } from './server.mjs';
 
 const kServer = '/usr/bin/redis-server';
 
 export function redisMissing() {
     return fs.existsSync(kServer) ? undefined : 'redis-server is not installed';
-}
-
-function freePort() {
-    return new Promise((resolve, reject) => {
-        const server = net.createServer();
-        server.once('error', reject);
-        server.listen(0, '127.0.0.1', () => {
-            const { port } = server.address();
-            server.close(() => resolve(port));
-        });
-    });
 }
 
 const running = new Set();
@@ -29,9 +19,18 @@ export class Redis {
     static async start() {
         const redis = new Redis();
         redis.directory = temporaryDirectory('nave-redis');
-        redis.port = await freePort();
-        await redis.up();
-        return redis;
+        for (let tries = 0; ; tries += 1) {
+            redis.port = await freePort();
+            try {
+                await redis.up();
+                return redis;
+            } catch (error) {
+                await redis.down();
+                if (tries === 4) {
+                    throw error;
+                }
+            }
+        }
     }
 
     get url() {
@@ -45,13 +44,21 @@ export class Redis {
         });
         running.add(child);
         this.child = child;
+        let ended = false;
         this.exited = new Promise((resolve) => {
             child.once('exit', () => {
                 running.delete(child);
+                ended = true;
                 resolve();
             });
         });
-        await until(() => this.answers(), { what: 'redis-server answers', deadlineMs: 15_000 });
+        await until(() => ended || this.answers(), {
+            what: 'redis-server answers',
+            deadlineMs: 60_000,
+        });
+        if (ended) {
+            throw new Error(`redis-server ended at once on port ${this.port}`);
+        }
     }
 
     answers() {

@@ -71,7 +71,7 @@ export async function runWhenFree(args, options) {
             result = await runCommand(args, options);
             return result.code === 0 || !/is using|stop it first/.test(result.stderr);
         },
-        { deadlineMs: 10_000, everyMs: 200, what: 'the store is free' },
+        { deadlineMs: 60_000, everyMs: 200, what: 'the store is free' },
     );
     return result;
 }
@@ -136,7 +136,8 @@ export class Server {
         const child = this.child;
         running.add(child);
         this.exited = new Promise((resolve) => {
-            child.on('exit', (code, signal) => {
+            // Not at 'exit': its last lines may still be in the pipe then.
+            child.on('close', (code, signal) => {
                 running.delete(child);
                 this.exit = { code, signal };
                 resolve(this.exit);
@@ -218,15 +219,12 @@ export class Server {
             timer = setTimeout(() => failWith(`no such log line in ${deadlineMs} ms`), deadlineMs);
             this.watchers.add(check);
             check();
-            // Output may still be in the pipe when the exit is seen.
-            this.exited?.then((exit) =>
-                setImmediate(() => {
-                    check();
-                    if (this.watchers.has(check)) {
-                        failWith(`server ended (${JSON.stringify(exit)})`);
-                    }
-                }),
-            );
+            this.exited?.then((exit) => {
+                check();
+                if (this.watchers.has(check)) {
+                    failWith(`server ended (${JSON.stringify(exit)})`);
+                }
+            });
         });
     }
 

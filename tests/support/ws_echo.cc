@@ -3,7 +3,7 @@
 //
 //   GET /ws            echo; subprotocols echo.v1, echo.v2; messages up to 1 MiB
 //   GET /small         echo; messages up to 1000 bytes, 256 KiB queued, ping every second, and the
-//                      peer has 2 seconds for anything
+//                      peer has 8 seconds for anything
 //   GET /room          every message goes to everybody in the room
 //   GET /speak         the same, from outside: hears nothing
 //   GET /refused       401
@@ -142,8 +142,8 @@ void add_routes(Router& router, Router& strict, World& world, HttpServer& server
     small.message_bytes_max = 1000;
     small.buffered_bytes_max = 256 * 1024;
     small.ping_interval = 1s;
-    small.pong_timeout = 2s;
-    small.close_timeout = 2s;
+    small.pong_timeout = 8s;
+    small.close_timeout = 8s;
     router.websocket("/small", SyncHandler(echo), small);
     for (const bool hears : {true, false}) {
         router.websocket(hears ? "/room" : "/speak", SyncHandler([&world, hears](const Request&) {

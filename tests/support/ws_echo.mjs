@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const kRoot = fileURLToPath(new URL('../..', import.meta.url));
 
+const kWaitMs = 60_000;
+
 export const echoBinary = () =>
     path.resolve(kRoot, process.env.NAVE_WS_ECHO ?? 'build/release/tests/nave_ws_echo');
 
@@ -22,7 +24,8 @@ export class EchoServer {
         server.output = '';
         server.child = spawn(echoBinary(), [], { stdio: ['ignore', 'pipe', 'inherit'] });
         server.exited = new Promise((resolve) => {
-            server.child.on('exit', (code, signal) => resolve({ code, signal }));
+            // Not at 'exit': what it printed last may still be in the pipe then.
+            server.child.on('close', (code, signal) => resolve({ code, signal }));
         });
         await new Promise((resolve, reject) => {
             server.exited.then((how) => reject(new Error(`ended: ${JSON.stringify(how)}`)));
@@ -116,8 +119,13 @@ export function rawConnect(port, { target = '/ws', lines = {}, first = Buffer.al
             if (peer.ended) {
                 return null;
             }
-            await new Promise((resolve) => {
-                peer.wake = resolve;
+            await new Promise((resolve, reject) => {
+                const late = () => reject(new Error(`nothing came in ${kWaitMs} ms`));
+                const timer = setTimeout(late, kWaitMs);
+                peer.wake = () => {
+                    clearTimeout(timer);
+                    resolve();
+                };
             });
         }
     };

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { join, peerKeys } from '../../support/broker_peer.mjs';
 import { delivered, onEachBroker, Scene, settled, texts } from '../../support/broker_scene.mjs';
+import { until } from '../../support/server.mjs';
 
 onEachBroker('addressing', (context) => {
     const expectTexts = async (peer, expected) => {
+        await until(() => texts(peer).length >= expected.length, { what: `${expected}` });
         await settled(peer);
         assert.deepEqual(texts(peer), expected);
     };
@@ -81,10 +83,11 @@ onEachBroker('addressing', (context) => {
         await bob.envelope(scene.ada.keys.hex, 'either');
         await first.push('one');
         await second.push('two');
+        const all = () => [...texts(first), ...texts(second)].sort();
+        await until(() => all().length >= 3, { what: 'the third' });
         await settled(first);
         await settled(second);
-        const all = [...texts(first), ...texts(second)].sort();
-        assert.deepEqual(all, ['either', 'one', 'two'], 'each once');
+        assert.deepEqual(all(), ['either', 'one', 'two'], 'each once');
         await expectTexts(bob, []);
     });
 

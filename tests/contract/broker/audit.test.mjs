@@ -47,7 +47,7 @@ const define = (context) => {
                 const found = (await entries(peer)).filter(({ eventType }) => eventType === type);
                 return found.length >= count && found;
             },
-            { deadlineMs: 10_000, what: `${count} of ${type}` },
+            { what: `${count} of ${type}` },
         );
 
     return { moderated, nave, entries, recorded };
@@ -69,6 +69,7 @@ onEachBroker('audit', (context) => {
         await ada.closed;
         await boss.request({ type: 'unban', target: 'ada' });
         await recorded(boss, 'peer_left');
+        await recorded(boss, 'member_unbanned');
 
         const all = (await entries(boss)).reverse();
         const of = (type) => all.filter(({ eventType }) => eventType === type);

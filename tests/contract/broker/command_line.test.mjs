@@ -160,7 +160,7 @@ onEachBroker('command line', (context) => {
                     () => false,
                 );
             },
-            { deadlineMs: 10_000, everyMs: 200, what: 'ada is let in again' },
+            { everyMs: 200, what: 'ada is let in again' },
         );
         await nave.refused(['member', 'revoke', mesh.slug, 'nobody'], 1, /No member/);
         await nave.refused(['member', 'restore', mesh.slug, 'nobody'], 1, /No member/);

@@ -57,6 +57,7 @@ onEachBroker('delivery', (context) => {
         burst(bob, ada.key, more);
         await ada.push(more.at(-1));
         assert.deepEqual(texts(ada), [...contents, ...more]);
+        await until(() => texts(cyd).length >= 100, { what: 'all that went to everyone' });
         await settled(cyd);
         assert.equal(texts(cyd).length, 100);
     });

@@ -147,7 +147,7 @@ onEachBroker(
             ada.send({ type: 'set_status', status: 'working' });
             await settled(ada);
             await bob.envelope(ada.key, 'held');
-            await ada.push('held', 25_000);
+            await ada.push('held', 60_000);
             await until(async () => {
                 const { peers } = await settled(bob);
                 return peers.find(({ pubkey }) => pubkey === ada.key).status === 'idle';

@@ -81,12 +81,18 @@ onEachBroker(
 
         test('ten wrong tokens make an address wait, with the right one too', async () => {
             const from = { 'X-Forwarded-For': '198.51.100.9' };
-            for (let tried = 0; tried < 10; tried += 1) {
-                const wrong = await get(kState, { ...from, Authorization: 'Bearer wrong' });
-                assert.equal(wrong.status, 401);
-            }
-            const held = await get(kState, { ...from, ...kBearer });
-            assert.equal(held.status, 429);
+            const start = Date.now();
+            const ask = () => get(kState, { ...from, Authorization: 'Bearer wrong' });
+            let tried = 0;
+            const held = await until(async () => {
+                const wrong = await ask();
+                tried += wrong.status === 401 ? 1 : 0;
+                const right = wrong.status === 429 && (await get(kState, { ...from, ...kBearer }));
+                return right.status === 429 && right;
+            });
+            // One more is allowed every six seconds.
+            const most = 11 + (Date.now() - start) / 6_000;
+            assert.ok(tried >= 10 && tried <= most, `${tried} were let through`);
             assert.ok(Number(held.headers.get('retry-after')) >= 1);
             await state();
         });
@@ -220,7 +226,7 @@ onEachBroker(
                 (shown) => meshOf(shown, scene)?.queued === 2,
                 'two envelopes in the queue',
             );
-            assert.ok(Math.abs(meshOf(waiting, scene).oldestAt - sentAt) < 10_000);
+            assert.ok(Math.abs(meshOf(waiting, scene).oldestAt - sentAt) < 60_000);
             assert.ok(waiting.figures.queueDepth >= 2);
             const ida = await scene.peer(scene.ida);
             await ida.push('two');
@@ -248,7 +254,7 @@ onEachBroker(
             await until(async () => peerOf(await state(), kim).inFlight === 1);
             const slow = await stream.next(
                 (event) => event.event === 'slow_consumer' && data(event).name === 'kim',
-                20_000,
+                60_000,
             );
             assert.equal(data(slow).inFlight, 1);
             assert.equal(peerOf(await state(), kim).slow, true);

@@ -15,9 +15,9 @@ test('a socket without hello is closed after ten seconds', async () => {
     try {
         const admin = new BrokerAdmin(server.url, kToken);
         const ada = await admin.member(await admin.createMesh(), 'ada');
+        const began = Date.now();
         const silent = new Peer(server.url, ada);
         await silent.opened;
-        const began = Date.now();
         const greeted = await Peer.connect(server.url, ada);
         assert.deepEqual(await silent.closed, { code: 1008, reason: 'no_hello' });
         assert.ok(Date.now() - began >= 9_000, 'not at once');

@@ -115,10 +115,10 @@ onEachStore('authentication', (context) => {
 
     test('skew: within five minutes either way, beyond it 401 with the server time', async () => {
         const device = await registered();
-        for (const offset of [-kSkewMs + 20_000, kSkewMs - 20_000]) {
+        for (const offset of [-kSkewMs + 60_000, kSkewMs - 1_000]) {
             expectOutcome(await count(device, { timestamp: Date.now() + offset }), 200);
         }
-        for (const offset of [-kSkewMs - 5_000, kSkewMs + 5_000, -86_400_000, 86_400_000]) {
+        for (const offset of [-kSkewMs - 5_000, kSkewMs + 60_000, -86_400_000, 86_400_000]) {
             const before = Date.now();
             const error = expectError(
                 await count(device, { timestamp: Date.now() + offset }),
@@ -139,7 +139,7 @@ onEachStore('authentication', (context) => {
         );
         const fresh = new Device();
         expectError(
-            await context.api.register(fresh, { signedAt: Date.now() + kSkewMs + 5_000 }),
+            await context.api.register(fresh, { signedAt: Date.now() + kSkewMs + 60_000 }),
             401,
             'SHADE_TIMESTAMP_SKEW',
         );

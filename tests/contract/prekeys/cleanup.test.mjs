@@ -104,6 +104,7 @@ onEachStore(
                     `WHERE address = ${quote(device.address)}`,
             );
             await context.backend.restart();
+            await cleaned(context.backend);
             expectOutcome(await context.api.register(stranger), 201);
         });
 

@@ -44,14 +44,17 @@ onEachStore(
     'limits by client address',
     (context) => {
         // A hundred requests at once under these addresses are limited as one client.
+        // How many of a bucket of sixty may be let through since `start`: one comes back a second.
+        const most = (start) => 61 + (Date.now() - start) / 1_000;
         const expectOneClient = async (target, addressOf) => {
+            const start = Date.now();
             const answers = await Promise.all(
                 Array.from({ length: 100 }, (_, i) =>
                     from(context.api, addressOf(i)).identityOf(target.address),
                 ),
             );
             const served = answers.filter(({ status }) => status === 200).length;
-            assert.ok(served >= 60 && served < 80, `${served} of 100 were served`);
+            assert.ok(served >= 60 && served <= most(start), `${served} of 100 were served`);
             answers.filter(({ status }) => status !== 200).forEach(expectLimited);
         };
 
@@ -82,9 +85,7 @@ onEachStore(
                     address: target.address,
                     claimId: claimId(),
                 }));
-            // One token comes back a second, so a slow run may do a little more.
             const start = Date.now();
-            const allowed = () => 60 + 1 + Math.ceil((Date.now() - start) / 1000);
             expectOutcome(await api.claim(claims(50)), 200);
             let done = 50;
             let refusal;
@@ -95,7 +96,7 @@ onEachStore(
                 } else {
                     assert.equal(response.status, 200);
                     done += 1;
-                    assert.ok(done <= allowed(), `${done} fetches were served`);
+                    assert.ok(done <= most(start), `${done} fetches were served`);
                 }
             }
             assert.ok(done >= 60, `only ${done} fetches were served`);
@@ -109,11 +110,15 @@ onEachStore(
 
         test('unknown addresses count as well, so that nobody can list addresses quickly', async () => {
             const api = from(context.api);
+            const start = Date.now();
             const guesses = await Promise.all(
                 Array.from({ length: 100 }, (_, i) => api.bundle(`guess-${i}:1`)),
             );
             const answered = guesses.filter(({ status }) => status === 404);
-            assert.ok(answered.length >= 60 && answered.length < 80, `${answered.length} answered`);
+            assert.ok(
+                answered.length >= 60 && answered.length <= most(start),
+                `${answered.length} answered`,
+            );
             guesses.filter(({ status }) => status !== 404).forEach(expectLimited);
         });
 
@@ -144,7 +149,7 @@ onEachStore(
             const stranger = new Device({ address: target.address });
             const api = from(context.api);
             let refused = 0;
-            for (let i = 0; i < 80 && refused === 0; i += 1) {
+            for (let i = 0; i < 600 && refused === 0; i += 1) {
                 const response = await api.count(stranger);
                 if (response.status === 429) {
                     expectLimited(response);
@@ -163,13 +168,22 @@ onEachStore(
 onEachStore(
     'limits by identity',
     (context) => {
+        // Ten pass at once, and one more every six seconds.
+        const expectTenAMinute = async (request) => {
+            const start = Date.now();
+            let passed = 0;
+            let answer = await request();
+            for (; answer.status === 200 && passed < 100; passed += 1) {
+                answer = await request();
+            }
+            const most = 11 + (Date.now() - start) / 6_000;
+            assert.ok(passed >= 10 && passed <= most, `${passed} passed`);
+            assert.ok(expectLimited(answer) <= 6);
+        };
+
         test('ten replenishments a minute, from wherever they come', async () => {
             const device = await registered(context.api);
-            for (let i = 0; i < 10; i += 1) {
-                expectOutcome(await from(context.api).replenish(device, {}), 200);
-            }
-            const seconds = expectLimited(await from(context.api).replenish(device, {}));
-            assert.ok(seconds <= 6);
+            await expectTenAMinute(() => from(context.api).replenish(device, {}));
             const other = await registered(context.api);
             expectOutcome(await from(context.api).replenish(other, {}), 200);
         });
@@ -195,7 +209,7 @@ onEachStore(
             // One try a second comes back meanwhile.
             let answer = await junk(api);
             let tries = 1;
-            for (; answer.status !== 429 && tries < 120; tries += 1) {
+            for (; answer.status !== 429 && tries < 600; tries += 1) {
                 expectError(answer, 400, 'SHADE_VALIDATION');
                 answer = await junk(api, tries % 2 === 0 ? 10 : 100_000);
             }
@@ -210,15 +224,11 @@ onEachStore(
 
         test('rotations count as replenishments', async () => {
             const device = await registered(context.api);
-            for (let i = 0; i < 10; i += 1) {
-                const signedPreKey = device.newSignedPreKey();
-                expectOutcome(
-                    await from(context.api).rotateSignedPreKey(device, { signedPreKey }),
-                    200,
-                );
-            }
-            const signedPreKey = device.newSignedPreKey();
-            expectLimited(await from(context.api).rotateSignedPreKey(device, { signedPreKey }));
+            await expectTenAMinute(() =>
+                from(context.api).rotateSignedPreKey(device, {
+                    signedPreKey: device.newSignedPreKey(),
+                }),
+            );
         });
     },
     { env: kProxy },
@@ -428,10 +438,10 @@ onEachStore(
         env: {
             ...kProxy,
             SHADE_LIMIT_REGISTER: '1/h',
-            SHADE_LIMIT_FETCH: '5/min',
+            SHADE_LIMIT_FETCH: '5/h',
             SHADE_LIMIT_TARGET: '4/h',
             SHADE_LIMIT_PAIR: '2/h',
-            SHADE_LIMIT_REPLENISH: '1/min',
+            SHADE_LIMIT_REPLENISH: '1/h',
             SHADE_RESERVE_PERCENT: '50',
         },
     },

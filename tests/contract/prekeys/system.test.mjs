@@ -214,7 +214,7 @@ onEachStore('operation', (context) => {
                 const samples = await context.api.metrics();
                 return samples.get('shade_identities{suite="pqxdh-xeddsa"}') >= 2;
             },
-            { what: 'gauges follow the store', deadlineMs: 20_000 },
+            { what: 'gauges follow the store', deadlineMs: 60_000 },
         );
     });
 
@@ -243,14 +243,15 @@ onEachStore('operation', (context) => {
     });
 
     test('a stop waits for no idle connection', async () => {
-        const server = await Server.start({ env: { ...kUnlimited } });
+        const env = { ...kUnlimited, NAVE_SHUTDOWN_SECONDS: '120' };
+        const server = await Server.start({ env });
         const sockets = Array.from({ length: 20 }, () => net.connect(server.port, '127.0.0.1'));
         await Promise.all(
             sockets.map((socket) => new Promise((resolve) => socket.on('connect', resolve))),
         );
         const start = Date.now();
         await server.finish();
-        assert.ok(Date.now() - start < 9_000, `took ${Date.now() - start} ms`);
+        assert.ok(Date.now() - start < 55_000, `took ${Date.now() - start} ms`);
         sockets.forEach((socket) => socket.destroy());
     });
 });

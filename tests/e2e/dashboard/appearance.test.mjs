@@ -147,18 +147,19 @@ test('everything can be done with the keyboard', needsMock, () =>
             assert.fail(`${name} cannot be reached, last was “${await focused()}”`);
         };
 
-        await page.getByLabel('Observer token', { exact: true }).waitFor();
+        const input = page.getByLabel('Observer token', { exact: true });
+        await console.untilFocused(input);
         await page.keyboard.type(console.target.token);
         await press('Enter');
         await console.connectionSays('Live');
 
-        assert.ok(await page.evaluate(() => document.activeElement.id === 'main'));
+        await console.untilFocused(page.locator('#main'));
         await page.reload();
         await console.connectionSays('Live');
         await press('Tab');
         assert.equal(await focused(), 'Skip to content');
         await press('Enter');
-        assert.ok(await page.evaluate(() => document.activeElement.id === 'main'));
+        await console.untilFocused(page.locator('#main'));
 
         await tabTo(/^What is “Requests”/);
         await press('Enter');
@@ -179,7 +180,7 @@ test('everything can be done with the keyboard', needsMock, () =>
 
         await tabTo(/^Show all 50 identities/);
         await press('Enter');
-        assert.equal(await page.locator('.rows-table tbody tr').count(), 50);
+        await console.untilCount(page.locator('.rows-table tbody tr'), 50);
 
         await tabTo(/^Filter events by text/);
         await page.keyboard.type('pqxdh');
@@ -188,16 +189,12 @@ test('everything can be done with the keyboard', needsMock, () =>
         await page.getByTestId('paused').waitFor();
         await tabTo(/^Replenished/);
         await press('Space');
-        assert.equal(
-            await page.getByTestId('chip-replenished').getAttribute('aria-pressed'),
-            'true',
-        );
+        await page.locator('[data-testid=chip-replenished][aria-pressed=true]').waitFor();
 
         await page.evaluate(() => document.querySelector('.topbar a').focus());
         await tabTo(/^Forget the token/);
         await press('Enter');
-        await page.getByLabel('Observer token', { exact: true }).waitFor();
-        assert.equal(await focused(), '');
+        await console.untilFocused(input);
         console.expectClean();
     }),
 );
@@ -208,7 +205,7 @@ test('the time span of the charts changes with arrow keys', () =>
         const half = console.page.getByRole('radio', { name: '30 min' });
         await half.focus();
         await console.page.keyboard.press('ArrowLeft');
-        assert.ok(await console.page.getByRole('radio', { name: '15 min' }).isChecked());
+        await console.untilCount(console.page.getByRole('radio', { name: '15 min', checked: true }), 1);
         console.expectClean();
     }));
 

@@ -10,6 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import axe from 'axe-core';
 import { chromium } from 'playwright-core';
+import { until } from '../../support/server.mjs';
 import { MockObserver } from './mock_observer.mjs';
 
 const kRoot = fileURLToPath(new URL('../../..', import.meta.url));
@@ -17,6 +18,9 @@ const kArtifacts = path.resolve(kRoot, process.env.NAVE_ARTIFACTS ?? 'artifacts'
 const kFlags =
     '--headless --no-sandbox --disable-gpu --disable-quic --no-first-run ' +
     '--disable-background-networking --disable-component-update --disable-sync';
+
+// A page on a machine that is busy with other things: waiting is for a condition, never for speed.
+const kPatienceMs = 60_000;
 
 export const kDesktop = { width: 1400, height: 950 };
 export const kPhone = { width: 360, height: 780 };
@@ -47,6 +51,7 @@ export function launchBrowser() {
     return chromium.launch({
         executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
         args: kFlags.split(' '),
+        timeout: 2 * kPatienceMs,
     });
 }
 
@@ -62,6 +67,7 @@ export class ConsolePage {
             reducedMotion: 'reduce',
             serviceWorkers: 'block',
         });
+        context.setDefaultTimeout(kPatienceMs);
         await context.grantPermissions(['clipboard-read', 'clipboard-write']);
         const page = await context.newPage();
         const watched = new ConsolePage(context, page, target);
@@ -131,10 +137,7 @@ export class ConsolePage {
     }
 
     connectionSays(label) {
-        return this.page
-            .getByTestId('connection')
-            .filter({ hasText: label })
-            .waitFor({ timeout: 20_000 });
+        return this.page.getByTestId('connection').filter({ hasText: label }).waitFor();
     }
 
     text(testId) {
@@ -142,17 +145,29 @@ export class ConsolePage {
     }
 
     // Waits until the text of an element satisfies `condition`.
-    async untilText(testId, condition, timeout = 15_000) {
-        const end = Date.now() + timeout;
+    async untilText(testId, condition) {
         let text;
-        do {
-            text = await this.text(testId);
-            if (condition(text)) {
-                return text;
-            }
-            await this.page.waitForTimeout(50);
-        } while (Date.now() < end);
-        assert.fail(`${testId} still says “${text}”`);
+        const satisfied = async () => condition((text = await this.text(testId)));
+        await until(satisfied, { deadlineMs: kPatienceMs, everyMs: 50 }).catch(() =>
+            assert.fail(`${testId} still says “${text}”`),
+        );
+        return text;
+    }
+
+    // Pages move the focus a moment after they show what gets it.
+    untilFocused(locator) {
+        return until(() => locator.evaluate((element) => element === document.activeElement), {
+            deadlineMs: kPatienceMs,
+            what: `the focus is on ${locator}`,
+        });
+    }
+
+    // Waits until so many elements match.
+    untilCount(locator, count) {
+        return until(async () => (await locator.count()) === count, {
+            deadlineMs: kPatienceMs,
+            what: `${locator} are ${count}`,
+        });
     }
 
     async overflow() {

@@ -35,31 +35,31 @@ afterEach(async () => {
     await target?.close();
 });
 
-const rows = () => feed.locator('li').count();
+const untilRows = (count) => console.untilCount(feed.locator('li'), count);
 
 test('filters by type, by several types, and back to all', needsMock, async () => {
     await console.page.getByTestId('chip-rate_limited').click();
-    assert.equal(await rows(), 1);
+    await untilRows(1);
     await console.page.getByTestId('chip-fetched').click();
-    assert.equal(await rows(), 21);
+    await untilRows(21);
     const pressed = console.page.locator('.chip[aria-pressed=true]');
     const texts = (await pressed.allInnerTexts()).map((text) => text.replaceAll(/\s+/g, ' '));
     assert.deepEqual(texts, ['Fetched 20', 'Rate limited 1']);
     await console.page.getByRole('button', { name: /^All/ }).click();
-    assert.equal(await rows(), 41);
+    await untilRows(41);
     console.expectClean();
 });
 
 test('filters by text and says when nothing matches', needsMock, async () => {
     const search = console.page.getByRole('searchbox', { name: 'Filter events by text' });
     await search.fill('FEEDFEED');
-    assert.equal(await rows(), 1);
+    await untilRows(1);
     await search.fill('aaaaaaaaaaaaaa13');
-    assert.equal(await rows(), 2);
+    await untilRows(2);
     await search.fill('no such thing');
     await console.page.getByText('No event matches.').waitFor();
     await search.fill('');
-    assert.equal(await rows(), 41);
+    await untilRows(41);
     console.expectClean();
 });
 
@@ -77,11 +77,11 @@ test(
             'paused',
             (text) => text === 'Paused. 2 events have arrived since.',
         );
-        assert.equal(await rows(), 41);
+        await untilRows(41);
         assert.equal(await feed.locator('li').first().innerText(), first);
         await pause.click();
         await feed.locator('[data-type=deleted]').nth(1).waitFor();
-        assert.equal(await rows(), 43);
+        await untilRows(43);
         console.expectClean();
     },
 );
@@ -92,8 +92,8 @@ test('shows long lists in portions and keeps memory bounded', needsMock, async (
     }
     const all = console.page.getByRole('button', { name: /^All/ });
     await all.filter({ hasText: '1,500' }).waitFor();
-    assert.equal(await rows(), 60);
+    await untilRows(60);
     await console.page.getByRole('button', { name: 'Show more (1,440 left)' }).click();
-    assert.equal(await rows(), 300);
+    await untilRows(300);
     console.expectClean();
 });

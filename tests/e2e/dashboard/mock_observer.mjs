@@ -9,6 +9,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../support/ports.mjs';
 import { advanceHistory, applyEvent, randomEvent, randomFrom, worlds } from './mock_world.mjs';
 
 const kRoot = fileURLToPath(new URL('../../..', import.meta.url));
@@ -45,7 +46,7 @@ function builtPages() {
 export class MockObserver {
     static async start(options = {}) {
         const mock = new MockObserver(options);
-        await mock.listen(options.port ?? 0);
+        await mock.listen(options.port ?? (await freePort()));
         return mock;
     }
 

@@ -86,7 +86,7 @@ test('the page comes back after the server was killed and started again', needsB
         await console.connectionSays('Live');
         await rows(console, 'restarted').waitFor();
         assert.equal(await rows(console, 'registered').count(), 1);
-        await console.untilText('identities', (text) => text.includes('1'), 20_000);
+        await console.untilText('identities', (text) => text.includes('1'));
         await console.untilText('outcome-issued', (text) => text.includes('0 since start'));
         await registerAndFetch(api);
         await rows(console, 'registered').nth(1).waitFor();

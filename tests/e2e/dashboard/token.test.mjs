@@ -1,6 +1,7 @@
 // The way in: the prompt, wrong tokens, and the ways the token is forgotten.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { until } from '../../support/server.mjs';
 import { ConsolePage, isExternal, launchBrowser, needsMock, startTarget } from './console_page.mjs';
 
 const kRefused = [/status of 401/, /status of 429/];
@@ -28,7 +29,7 @@ test('asks for the token first, then shows the page and keeps the token for the 
         const input = page.getByLabel('Observer token', { exact: true });
         await input.waitFor();
         assert.equal(await input.getAttribute('type'), 'password');
-        assert.ok(await input.evaluate((element) => element === document.activeElement));
+        await console.untilFocused(input);
         await console.signIn();
         await page.reload();
         await page.locator('.health').waitFor();
@@ -64,7 +65,7 @@ test('says that a token is wrong, and takes the right one after', () =>
         await console.enterToken('not-the-token-at-all');
         await page.getByRole('alert').filter({ hasText: 'does not accept this token' }).waitFor();
         const input = page.getByLabel('Observer token', { exact: true });
-        assert.ok(await input.evaluate((element) => element === document.activeElement));
+        await console.untilFocused(input);
         assert.equal(await input.getAttribute('aria-invalid'), 'true');
         assert.deepEqual(await page.evaluate(() => Object.values(sessionStorage)), []);
         await console.signIn();
@@ -97,7 +98,7 @@ test('forgets the token when the server stops accepting it, and says so', needsM
         await console.page
             .getByRole('alert')
             .filter({ hasText: 'no longer accepts this token' })
-            .waitFor({ timeout: 20_000 });
+            .waitFor();
         assert.deepEqual(await console.page.evaluate(() => Object.values(sessionStorage)), []);
         await console.signIn();
         console.expectClean({ except: [...kRefused, /ERR_/] });
@@ -112,9 +113,7 @@ test('locks on demand and closes the event stream', () =>
         await page.getByLabel('Observer token', { exact: true }).waitFor();
         assert.deepEqual(await page.evaluate(() => Object.values(sessionStorage)), []);
         if (!isExternal) {
-            while (target.streams.size > 0) {
-                await page.waitForTimeout(20);
-            }
+            await until(() => target.streams.size === 0, { what: 'the stream is closed' });
         }
         console.expectClean();
     }));

@@ -63,12 +63,11 @@ check_user() {
     if [ "$(id -u)" = 0 ] && [ "${ALLOW_ROOT:-0}" != 1 ]; then
         die 3 "refusing to install for root: run as the user who shall own the server, or set ALLOW_ROOT=1"
     fi
-    # A backslash, a quote or a dollar sign has a meaning of its own in a unit's command line, a
-    # star or bracket in EnvironmentFile=, a colon in BindPaths=.
-    # shellcheck disable=SC1003
+    # systemd takes no quote or backslash in an executable's name; a dollar sign has a meaning of its
+    # own in a command line, a star or bracket in EnvironmentFile=, a colon in BindPaths=.
     case "$HOME" in
-        *[\"\\\$\`:*?[]* | *'\'* | *[[:cntrl:]]*)
-            die 3 "cannot write units for the home folder $HOME: it has one of \" \\ \$ \` : * ? [" ;;
+        *[\"\'\\\$\`:*?[]* | *[[:cntrl:]]*)
+            die 3 "cannot write units for the home folder $HOME: it has one of ' \" \\ \$ \` : * ? [" ;;
         /*) ;;
         *) die 3 "HOME must be an absolute path, not \"$HOME\"" ;;
     esac
@@ -239,6 +238,8 @@ prepare_manager() {
     done
 }
 
+backup_folder() { if [ "$mode" = container ]; then echo "$base/data/backups"; else echo "$base/backups"; fi; }
+
 start_units() {
     local other unit was_active="" enabled=("$(main_unit "$mode")" nave-backup.timer)
     if [ "$mode" = container ]; then other=$(main_unit binary); else other=$(main_unit container); fi
@@ -274,8 +275,11 @@ check_health() {
 next_steps() {
     say "
 Next steps:
-  - Logs: $base/logs. Status: $base/deploy/install.sh status. Backups: $base/backups ($base/data/backups for a container)
-  - Behind the tunnel or a proxy set SHADE_TRUSTED_PROXIES, or all clients share one address and its limits"
+  - Status: $base/deploy/install.sh status. Logs: $base/logs. Backups, nightly: $(backup_folder)"
+    if [ "$mode" = binary ] && [ -z "$(setting SHADE_TRUSTED_PROXIES "")" ]; then
+        say "  - Behind the tunnel or a proxy set SHADE_TRUSTED_PROXIES=127.0.0.1 in $env_file,
+    or all clients share one address and its limits"
+    fi
     if [ "$tunnel" = 1 ]; then
         say "  - Cloudflare Access: create a policy for the hostname, or everyone can reach the server:
     https://one.dash.cloudflare.com/ > Access > Applications
@@ -357,9 +361,8 @@ status_command() {
         [ -f "$units/$unit" ] || continue
         say "$unit: $(user_systemctl is-active "$unit" 2>/dev/null || true)"
     done
-    local backups="$base/backups" last
-    if [ "$mode" = container ]; then backups="$base/data/backups"; fi
-    last=$(find "$backups" -maxdepth 1 -name '*.backup' -printf '%T@ %f\n' 2>/dev/null | sort -rn | head -n 1)
+    local last
+    last=$(find "$(backup_folder)" -maxdepth 1 -name '*.backup' -printf '%T@ %f\n' 2>/dev/null | sort -rn | head -n 1)
     say "backup:  ${last:+${last#* }}"
     if answers "$(origin "$mode")/ready"; then
         say "health:  ready"

@@ -111,8 +111,8 @@ describe('install', () => {
         });
     });
 
-    test('works in a home with spaces, &, |, % and quotes', async () => {
-        await withHome({ name: "an op's & co | 100% <x>" }, async (home) => {
+    test('works in a home with spaces, &, | and %', async () => {
+        await withHome({ name: 'an op & co | 100% <x>' }, async (home) => {
             await home.settings();
             tunnelFiles(home);
             const made = await home.install(['--hostname', 'nave.example.org']);
@@ -256,10 +256,12 @@ describe('install refuses', () => {
         fs.writeFileSync(home.at('.cloudflared/NAVE_TUNNEL_UUID'), 'my-tunnel\n');
         return { args: ['--hostname', 'nave.example.org'] };
     }, /must hold the tunnel's UUID, not "my-tunnel"/);
-    refused('a home whose name has a meaning in units', (home) => {
-        fs.mkdirSync(home.path('a$b'));
-        return { env: { HOME: home.path('a$b') } };
-    }, /cannot write units for the home folder/);
+    for (const name of ['a$b', "a'b", 'a"b', 'a\\b', 'a:b', 'a*b', 'a[b', 'a\nb']) {
+        refused(`a home folder ${JSON.stringify(name)}`, (home) => {
+            fs.mkdirSync(home.path(name));
+            return { env: { HOME: home.path(name) } };
+        }, /cannot write units for the home folder/);
+    }
     refused('an unknown mode', () => ({ args: ['--mode', 'both'] }), /--mode must be/, { code: 2 });
     refused('an unknown word', () => ({ args: ['--purge'] }), /usage: install\.sh/, { code: 2 });
     refused('a second run beside it', (home) => {

@@ -153,8 +153,19 @@ describe("the tunnel's configuration", () => {
         const rules = config.ingress ?? [];
         const last = rules.at(-1) ?? {};
         say(last.service !== 'http_status:404' || 'hostname' in last || 'path' in last, 'the last rule is no catch-all');
+        const shown = (url) =>
+            rules.find((rule) => !rule.path || new RegExp(rule.path).test(url))?.service !== 'http_status:404';
+        for (const url of ['/metrics', '/broker/metrics', '/broker/admin/meshes', '/prekeys/metrics']) {
+            say(shown(url), `${url} is for everybody`);
+        }
+        for (const url of ['/ready', '/broker/ws', '/prekeys/v1/keys/bundle/admin', '/administrators']) {
+            say(!shown(url), `${url} is not there`);
+        }
         for (const rule of rules.slice(0, -1)) {
             say(!/^([a-z0-9-]+\.)+[a-z]+$/.test(rule.hostname ?? ''), 'a rule without a hostname');
+            if (rule.service === 'http_status:404') {
+                continue;
+            }
             say(!/^http:\/\/127\.0\.0\.1:\d+$/.test(rule.service), 'a service beyond loopback');
             say(rule.originRequest?.noTLSVerify !== false, 'certificates are not verified');
         }
@@ -171,13 +182,15 @@ describe("the tunnel's configuration", () => {
             assert.deepEqual(problems(text), []);
             const config = YAML.parse(text);
             assert.equal(config['credentials-file'], home.at(`.cloudflared/nave-backend-${kUuid}.json`));
-            assert.equal(config.ingress[0].hostname, 'nave.example.org');
-            assert.equal(config.ingress[0].service, home.url);
-            assert.equal(config.ingress[0].originRequest.connectTimeout, '30s');
+            assert.equal(config.ingress[1].hostname, 'nave.example.org');
+            assert.equal(config.ingress[1].service, home.url);
+            assert.equal(config.ingress[1].originRequest.connectTimeout, '30s');
             for (const [change, what] of [
                 [(t) => t.replace('  - service: http_status:404\n', ''), 'the last rule is no catch-all'],
                 [(t) => t.replace(home.url, 'http://10.0.0.1:80'), 'a service beyond loopback'],
-                [(t) => t.replace('nave.example.org', '{{HOSTNAME}}'), 'a placeholder is left'],
+                [(t) => t.replaceAll('nave.example.org', '{{HOSTNAME}}'), 'a placeholder is left'],
+                [(t) => t.replace('metrics|admin', 'metrics'), '/broker/admin/meshes is for everybody'],
+                [(t) => t.replace('(/|$)', ''), '/administrators is not there'],
                 [(t) => t.replace('metrics: 127.0.0.1', 'metrics: 0.0.0.0'), 'metrics beyond loopback'],
                 [(t) => t.replace('no-autoupdate: true', 'no-autoupdate: false'), 'updates itself'],
                 [(t) => t.replace('noTLSVerify: false', 'noTLSVerify: true'), 'certificates are not verified'],

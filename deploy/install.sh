@@ -153,6 +153,7 @@ install_binary() {
         done
     fi
     [ -n "$new" ] || die 1 "no binary: build one (scripts/build release nave) or name it with --binary FILE"
+    new=$(readlink -f -- "$new")
     "$new" version >/dev/null </dev/null || die 1 "$new does not run on this machine"
     if [ -f "$env_file" ]; then
         run_binary "$new" config check >&2 || die 3 "settings in $env_file are wrong; nothing was started"

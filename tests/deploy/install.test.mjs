@@ -139,7 +139,8 @@ describe('install', () => {
         await withHome({}, async (home) => {
             await home.settings();
             const input = fs.readFileSync(path.join(deployFolder, 'install.sh'), 'utf8');
-            const args = ['-s', '--', '--mode', 'binary', '--binary', binary()];
+            const relative = path.relative(path.dirname(deployFolder), binary());
+            const args = ['-s', '--', '--mode', 'binary', '--binary', relative];
             const inside = { command: 'bash', cwd: path.dirname(deployFolder), input };
             const made = await home.run(args, inside);
             assert.equal(made.code, 0, made.text);

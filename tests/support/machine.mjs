@@ -11,7 +11,7 @@ import { until } from './server.mjs';
 const kRoot = fileURLToPath(new URL('../..', import.meta.url));
 const kRecipe = path.join(kRoot, 'tests/support/machine-root');
 const kCache = path.join(kRoot, 'build/machine');
-const kTools = ['systemd-nspawn', 'mmdebstrap', 'nsenter', 'unshare'];
+const kTools = ['systemd-nspawn', 'mmdebstrap', 'nsenter', 'unshare', 'setsid'];
 const kPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 const succeeds = (command, ...args) => {
@@ -51,7 +51,7 @@ export function machineRoot() {
     const kept = path.join(kCache, `root-${recipe}`);
     fs.mkdirSync(kCache, { recursive: true, mode: 0o700 });
     for (const name of fs.readdirSync(kCache)) {
-        const owner = /^run-(\d+)-/.exec(name);
+        const owner = /^(?:\.#)?run-(\d+)-/.exec(name); // .#...: nspawn's lock files
         const isLeft = owner && !fs.existsSync(`/proc/${owner[1]}`);
         if (isLeft || (name.startsWith('root-') && name !== `root-${recipe}`)) {
             fs.rmSync(path.join(kCache, name), { recursive: true, force: true });
@@ -62,7 +62,12 @@ export function machineRoot() {
     }
     const root = fs.mkdtempSync(path.join(kCache, `run-${process.pid}-`));
     execFileSync('cp', ['-a', '--reflink=auto', `${kept}/.`, root]);
-    return { root, remove: () => fs.rmSync(root, { recursive: true, force: true }) };
+    const remove = () => {
+        for (const left of [root, path.join(kCache, `.#${path.basename(root)}.lck`)]) {
+            fs.rmSync(left, { recursive: true, force: true });
+        }
+    };
+    return { root, remove };
 }
 
 function runIn(leader, text, { user = 'root', deadlineMs = 120_000 } = {}) {
@@ -73,7 +78,8 @@ function runIn(leader, text, { user = 'root', deadlineMs = 120_000 } = {}) {
         : ['runuser', '-u', user, '--', 'bash', '-c',
            `export HOME=~${user} XDG_RUNTIME_DIR=/run/user/$(id -u); cd; ${text}`];
     return new Promise((resolve) => {
-        execFile('nsenter', [...enter, ...shell], { timeout: deadlineMs, maxBuffer: 16 << 20 },
+        // A session of its own: a signal to process group 0 inside would come back to us.
+        execFile('setsid', ['--wait', 'nsenter', ...enter, ...shell], { timeout: deadlineMs, maxBuffer: 16 << 20 },
                  (error, stdout, stderr) => resolve({
                      status: error ? (error.code ?? error.signal ?? -1) : 0, stdout, stderr,
                  }));

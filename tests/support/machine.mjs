@@ -79,7 +79,8 @@ function runIn(leader, text, { user = 'root', deadlineMs = 120_000 } = {}) {
            `export HOME=~${user} XDG_RUNTIME_DIR=/run/user/$(id -u); cd; ${text}`];
     return new Promise((resolve) => {
         // A session of its own: a signal to process group 0 inside would come back to us.
-        execFile('setsid', ['--wait', 'nsenter', ...enter, ...shell], { timeout: deadlineMs, maxBuffer: 16 << 20 },
+        execFile('setsid', ['--wait', 'nsenter', ...enter, ...shell],
+                 { timeout: deadlineMs, maxBuffer: 16 << 20 },
                  (error, stdout, stderr) => resolve({
                      status: error ? (error.code ?? error.signal ?? -1) : 0, stdout, stderr,
                  }));

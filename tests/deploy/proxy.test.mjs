@@ -236,23 +236,31 @@ for (const kind of ['nginx', 'caddy']) {
 
         test('what is for operators cannot be reached, however it is spelt', async () => {
             const spellings = [
-                ...['/metrics', '/health', '/prekeys/metrics', '/broker/health', '/metrics/'],
+                ...['/metrics', '/prekeys/metrics', '/broker/metrics', '/metrics/'],
                 ...['/%6detrics', '/%6Detrics', '//metrics', '/./metrics', '/x/../metrics'],
                 ...['/prekeys//metrics', '/prekeys/../metrics', '/prekeys/%2e%2e/metrics'],
                 ...['/metrics?x=/prekeys', '/metrics%3F', '/metrics;x', '/metrics%00', '/METRICS'],
                 ...['/broker/admin/meshes', '/broker/%61dmin/meshes', '/broker//admin/meshes'],
-                ...['/healthz/../health', '/healthz%2f..%2fhealth', '/broker/hook/set-status'],
+                ...['/healthz/../metrics', '/healthz%2f..%2fmetrics', '/admin/../metrics'],
             ];
             for (const target of spellings) {
                 const answer = await request(proxy, 'GET', target, {
                     headers: { Authorization: `Bearer ${kBrokerAdminToken}` },
                 });
                 assert.ok([400, 404].includes(answer.status), `${target}: ${answer.status}`);
-                assert.doesNotMatch(answer.text, /# HELP|"uptime"|"meshes"/, target);
+                assert.doesNotMatch(answer.text, /# HELP|"meshes"/, target);
             }
             // The same is there for who asks the server itself.
             assert.equal((await exchange(server.url, 'GET', '/metrics')).status, 200);
-            assert.equal((await request(proxy, 'GET', '/ready')).status, 200);
+            // And what clients and monitors use from outside goes through.
+            for (const target of ['/ready', '/healthz', '/health', '/broker/health']) {
+                assert.equal((await request(proxy, 'GET', target)).status, 200, target);
+            }
+            const hook = await request(proxy, 'POST', '/broker/hook/set-status', {
+                headers: { 'Content-Type': 'application/json' },
+                body: Buffer.from('{"cwd":"/srv/project","pid":1,"status":"idle"}'),
+            });
+            assert.equal(hook.status, 200, hook.text);
         });
 
         test('plain HTTP is sent to HTTPS', async () => {
@@ -320,7 +328,8 @@ function traefikProblems(fixed, routes) {
 describe('Traefik', () => {
     const shipped = (name) =>
         fs.readFileSync(new URL(`../../deploy/proxy/${name}`, import.meta.url), 'utf8');
-    const files = () => ['traefik.yml', 'traefik-nave.yml'].map((name) => YAML.parse(shipped(name)));
+    const files = () =>
+        ['traefik.yml', 'traefik-nave.yml'].map((name) => YAML.parse(shipped(name)));
 
     test('its files hold together, and say what the other proxies do', () => {
         assert.deepEqual(traefikProblems(...files()), []);

@@ -138,7 +138,7 @@ describe('compose files', { skip: missing }, () => {
         }
     });
 
-    test('compose.postgres.yml: the start waits for health, the stores see the nodes only', async () => {
+    test('compose.postgres.yml: the start waits for health, stores see nodes only', async () => {
         const { services, networks } = await folder.resolved('compose.postgres.yml');
         const waits = (name) =>
             Object.fromEntries(

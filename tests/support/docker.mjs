@@ -90,8 +90,10 @@ function mountsBelow(directory) {
 }
 
 export class Docker {
-    static async start() {
-        const docker = new Docker();
+    // `bridge` for a process that has a network of its own (support/own_network.mjs): containers get
+    // networks and published ports.
+    static async start({ bridge = false } = {}) {
+        const docker = new Docker(bridge);
         await docker.lock();
         try {
             await docker.launch();
@@ -102,7 +104,8 @@ export class Docker {
         return docker;
     }
 
-    constructor() {
+    constructor(bridge) {
+        this.bridge = bridge;
         this.state = stateDirectory();
         fs.mkdirSync(this.state, { recursive: true });
         this.lockFile = path.join(this.state, 'lock');
@@ -157,6 +160,8 @@ export class Docker {
     }
 
     async launch() {
+        // Networks that a killed run left: the daemon would make them again wherever it is started.
+        fs.rmSync(path.join(this.state, 'data/network'), { recursive: true, force: true });
         const config = path.join(this.runDirectory, 'daemon.json');
         fs.writeFileSync(
             config,
@@ -165,9 +170,7 @@ export class Docker {
                 'exec-root': path.join(this.runDirectory, 'exec'),
                 pidfile: path.join(this.runDirectory, 'pid'),
                 hosts: [`unix://${this.runDirectory}/sock`],
-                iptables: false,
-                ip6tables: false,
-                bridge: 'none',
+                ...(this.bridge ? {} : { iptables: false, ip6tables: false, bridge: 'none' }),
             }),
         );
         const log = fs.openSync(this.logFile, 'w');
@@ -194,13 +197,14 @@ export class Docker {
         await this.removeContainers();
     }
 
-    // What a killed run left: containers and volumes. Images and the build cache stay.
+    // What a killed run left: containers, networks and volumes. Images and the build cache stay.
     async removeContainers() {
         const { stdout } = await this.run(['ps', '--all', '--quiet']);
         const containers = stdout.split('\n').filter(Boolean);
         if (containers.length) {
             await this.run(['rm', '--force', '--volumes', ...containers]);
         }
+        await this.run(['network', 'prune', '--force']);
         const volumes = (await this.run(['volume', 'ls', '--quiet'])).stdout.split('\n');
         for (const volume of volumes.filter(Boolean)) {
             await this.run(['volume', 'rm', '--force', volume]);

@@ -1,4 +1,4 @@
-// An operator's folder in a temporary place, as deploy/ expects it: `deploy` with the shipped files,
+// An operator's folder in a temporary place, as deploy/ expects it: `deploy` as shipped,
 // `.env`, `data` and `secrets` (by deploy/make-secrets.sh). And docker-compose run in it.
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
@@ -51,8 +51,9 @@ export class OperatorFolder {
                 maxBuffer: 64 << 20,
             });
         } catch (error) {
-            const said = `${error.stdout}${error.stderr}`.trim().split('\n').slice(-40).join('\n');
-            throw new Error(`docker-compose ${args.join(' ')}: ${error.code ?? error.signal}\n${said}`);
+            const said = `${error.stdout}${error.stderr}`.trim().split('\n').slice(-40);
+            const what = `docker-compose ${args.join(' ')}: ${error.code ?? error.signal}`;
+            throw new Error([what, ...said].join('\n'));
         }
     }
 

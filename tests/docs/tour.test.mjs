@@ -11,36 +11,23 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../support/ports.mjs';
+import { scriptOf, shellBlocks } from '../support/printed_shell.mjs';
 import { binary, cleanEnvironment, temporaryDirectory } from '../support/server.mjs';
 
 const kRoot = fileURLToPath(new URL('../..', import.meta.url));
 const kDeadlineMs = 300_000;
 const kSettings = /^export NAVE_DATA_DIR=data\/tour (PORT=3900|BROKER_PORT=7900)$/m;
 const kTours = ['prekeys', 'broker'];
-const kEndOfBlock = '--- end of tour block ---';
 
 const needsBinary = fs.existsSync(binary()) ? {} : { skip: `NOT RUN: no binary at ${binary()}` };
 if (needsBinary.skip && process.env.NAVE_REQUIRE_SERVICES) {
     throw new Error(needsBinary.skip);
 }
 
-// [{ script, expected }] in the order of the page.
-function tourBlocks(markdown) {
-    const blocks = [];
-    for (const [, language, body] of markdown.matchAll(/^```(sh|text) tour\n(.*?)^```$/gms)) {
-        if (language === 'sh') {
-            blocks.push({ script: body, expected: [] });
-        } else {
-            assert.deepEqual(blocks.at(-1).expected, [], 'a block has one expected output');
-            blocks.at(-1).expected = body.trimEnd().split('\n');
-        }
-    }
-    return blocks;
-}
-
 function toursOf(markdown) {
     const tours = [];
-    for (const block of tourBlocks(markdown)) {
+    const blocks = shellBlocks(markdown).filter(({ scenario }) => scenario === 'tour');
+    for (const block of blocks) {
         if (kSettings.test(block.script)) {
             tours.push([]);
         }
@@ -48,19 +35,6 @@ function toursOf(markdown) {
         tours.at(-1).push(block);
     }
     return tours;
-}
-
-const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-
-// Each expected line must be found in the output, after the one before it.
-function assertPrints(output, expected, script) {
-    let rest = output;
-    for (const line of expected.filter((text) => text !== '…')) {
-        const pattern = new RegExp(line.split('…').map(escaped).join('.*'));
-        const at = pattern.exec(rest);
-        assert.ok(at, `"${line}" is not printed by\n${script}\nwhich printed\n${output}`);
-        rest = rest.slice(at.index + at[0].length);
-    }
 }
 
 // Runs the text in bash; kills the shell and all it started at the deadline.
@@ -120,20 +94,10 @@ async function runTour(at) {
             kSettings,
             (_, port) => `export NAVE_DATA_DIR="$PWD/data" ${port.split('=')[0]}="$TOUR_PORT"`,
         );
-        // /dev/null: curl and node must not read the script that the shell reads.
-        const text = blocks
-            .map(({ script }) => `{\n${script}} </dev/null\necho "${kEndOfBlock}"\n`)
-            .join('');
-        const { code, stdout, stderr } = await runShell(text, { cwd, env });
-        const outputs = stdout.split(`${kEndOfBlock}\n`);
+        const script = scriptOf(blocks);
+        const result = await runShell(script.text, { cwd, env });
         const log = path.join(cwd, 'tour.log');
-        assert.equal(
-            code,
-            0,
-            `block ${outputs.length} of ${blocks.length} failed:\n${stderr}\n` +
-                `${stdout}\n${fs.existsSync(log) ? fs.readFileSync(log, 'utf8') : ''}`,
-        );
-        blocks.forEach(({ script, expected }, i) => assertPrints(outputs[i], expected, script));
+        script.check({ ...result, more: fs.existsSync(log) ? fs.readFileSync(log, 'utf8') : '' });
         const left = fs.readdirSync(cwd).sort();
         assert.deepEqual(left, ['build', 'examples'], 'the tour leaves nothing behind');
     } finally {

@@ -45,20 +45,24 @@ export function whyNoMachine() {
     return reason;
 }
 
-/// A private copy of the machine's root, not booted; for chroot. `remove()` drops it.
-export function machineRoot() {
-    const recipe = createHash('sha256').update(fs.readFileSync(kRecipe)).digest('hex').slice(0, 12);
-    const kept = path.join(kCache, `root-${recipe}`);
+const digest = (data) => createHash('sha256').update(data).digest('hex').slice(0, 12);
+
+/// A private copy of the machine's root, not booted; for chroot. `packages` are there besides the
+/// usual ones. `remove()` drops it.
+export function machineRoot({ packages = [] } = {}) {
+    const recipe = digest(fs.readFileSync(kRecipe));
+    const suffix = packages.length > 0 ? `-${digest(packages.join(' '))}` : '';
+    const kept = path.join(kCache, `root-${recipe}${suffix}`);
     fs.mkdirSync(kCache, { recursive: true, mode: 0o700 });
     for (const name of fs.readdirSync(kCache)) {
         const owner = /^(?:\.#)?run-(\d+)-/.exec(name); // .#...: nspawn's lock files
         const isLeft = owner && !fs.existsSync(`/proc/${owner[1]}`);
-        if (isLeft || (name.startsWith('root-') && name !== `root-${recipe}`)) {
+        if (isLeft || (name.startsWith('root-') && !name.startsWith(`root-${recipe}`))) {
             fs.rmSync(path.join(kCache, name), { recursive: true, force: true });
         }
     }
     if (!fs.existsSync(kept)) {
-        execFileSync(kRecipe, [kept], { stdio: ['ignore', 2, 2] });
+        execFileSync(kRecipe, [kept, ...packages], { stdio: ['ignore', 2, 2] });
     }
     const root = fs.mkdtempSync(path.join(kCache, `run-${process.pid}-`));
     execFileSync('cp', ['-a', '--reflink=auto', `${kept}/.`, root]);
@@ -87,14 +91,14 @@ function runIn(leader, text, { user = 'root', deadlineMs = 120_000 } = {}) {
     });
 }
 
-/// Boots a machine. `prepare(root)` may change its files before. The answer has
+/// Boots a machine, with further `packages`. `prepare(root)` may change its files before. The answer has
 ///   root                    its file system, seen from here
 ///   run(text, {user})       runs a shell text inside: {status, stdout, stderr}
 ///   succeed(text, {user})   the same, throws unless the status is 0; resolves to stdout
 ///   until(text, {user})     runs it again and again until its status is 0; resolves to stdout
 ///   stop()                  powers off and removes everything
-export async function bootMachine({ prepare } = {}) {
-    const { root, remove } = machineRoot();
+export async function bootMachine({ prepare, packages } = {}) {
+    const { root, remove } = machineRoot({ packages });
     let nspawn;
     let exited;
     let log = '';

@@ -90,6 +90,26 @@ Result<std::optional<Appended>> earlier(Transaction& tx, const Envelope& envelop
     return Appended{row->integer(0), true, row->text(1)};
 }
 
+#define INSERT_MESSAGE                                                                      \
+    "insert into mesh_message (id, mesh_id, sender_member_id, sender_key, "                 \
+    "target_spec, priority, urgent, nonce, ciphertext, client_message_id, "                 \
+    "request_fingerprint, reply_to, created_at, expires_at, recipient, "                    \
+    "claimed_by, claimed_until, live_recipients, live_node, delivered_at, subtype) values " \
+    "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "    \
+    "$19, $20, $21)"
+
+// SQLite builds a table for every statement that returns what it inserts: a fifth of the time of
+// this one.
+Result<Sequence> insert_message(Transaction& tx, storage::Params message) {
+    if (tx.dialect() == storage::Dialect::postgres) {
+        TRY(const auto row, tx.query_one(INSERT_MESSAGE " returning seq", message));
+        return row->integer(0);
+    }
+    TRY_VOID(tx.execute(INSERT_MESSAGE, message));
+    TRY(const auto row, tx.query_one("select last_insert_rowid()"));
+    return row->integer(0);
+}
+
 Result<Appended> append_one(Transaction& tx, const Append& append, const std::string& node) {
     const Envelope& envelope = append.envelope;
     if (!envelope.client_message_id.empty()) {
@@ -102,37 +122,28 @@ Result<Appended> append_one(Transaction& tx, const Append& append, const std::st
     const bool urgent = envelope.priority == Priority::now;
     const bool claimed = !append.claimed_by.empty();
     const bool for_nobody = !append.recipient && append.live.empty() && append.absent.empty();
-    TRY(const auto row,
-        tx.query_one(
-            "insert into mesh_message (id, mesh_id, sender_member_id, sender_key, "
-            "target_spec, priority, urgent, nonce, ciphertext, client_message_id, "
-            "request_fingerprint, reply_to, created_at, expires_at, recipient, "
-            "claimed_by, claimed_until, live_recipients, live_node, delivered_at, subtype) values "
-            "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
-            "$19, $20, $21) "
-            "returning seq",
-            {envelope.id,
-             envelope.mesh_id,
-             envelope.sender_member_id,
-             ByteView(envelope.sender_key),
-             envelope.target_spec,
-             static_cast<std::int64_t>(envelope.priority),
-             std::int64_t{urgent},
-             envelope.nonce,
-             envelope.ciphertext,
-             text_or_null(envelope.client_message_id),
-             text_or_null(envelope.request_fingerprint),
-             text_or_null(envelope.reply_to),
-             envelope.created_at,
-             envelope.expires_at,
-             append.recipient ? storage::Param(ByteView(*append.recipient)) : nullptr,
-             text_or_null(append.claimed_by),
-             claimed ? storage::Param(append.claimed_until) : nullptr,
-             live,
-             live ? text_or_null(node) : storage::Param(nullptr),
-             for_nobody ? storage::Param(envelope.created_at) : nullptr,
-             text_or_null(envelope.subtype)}));
-    const Sequence sequence = row->integer(0);
+    const auto insert = {storage::Param(envelope.id),
+                         storage::Param(envelope.mesh_id),
+                         storage::Param(envelope.sender_member_id),
+                         storage::Param(ByteView(envelope.sender_key)),
+                         storage::Param(envelope.target_spec),
+                         storage::Param(static_cast<std::int64_t>(envelope.priority)),
+                         storage::Param(std::int64_t{urgent}),
+                         storage::Param(envelope.nonce),
+                         storage::Param(envelope.ciphertext),
+                         text_or_null(envelope.client_message_id),
+                         text_or_null(envelope.request_fingerprint),
+                         text_or_null(envelope.reply_to),
+                         storage::Param(envelope.created_at),
+                         storage::Param(envelope.expires_at),
+                         append.recipient ? storage::Param(ByteView(*append.recipient)) : nullptr,
+                         text_or_null(append.claimed_by),
+                         claimed ? storage::Param(append.claimed_until) : nullptr,
+                         storage::Param(live),
+                         live ? text_or_null(node) : storage::Param(nullptr),
+                         for_nobody ? storage::Param(envelope.created_at) : nullptr,
+                         text_or_null(envelope.subtype)};
+    TRY(const Sequence sequence, insert_message(tx, insert));
     for (const Key& recipient : append.absent) {
         TRY_VOID(add_delivery(tx, envelope.mesh_id, recipient, urgent, sequence));
     }

@@ -146,7 +146,7 @@ class Delivery {
     void ping(Presence& presence);
     void ping_later(Presence& presence);
     Task<void> run_pings();
-    void arrived(const InFlight& in_flight);
+    void arrived(const Presence& presence, const InFlight& in_flight);
     void live_part_done(PushedEnvelope& envelope);
     void give_back(const Part& part, PushedEnvelopePtr envelope, const std::string& mesh_id);
     void start_settling();

@@ -22,9 +22,13 @@ class Counted {
 };
 
 bool is_in_flight(const Presence& presence, const Part& part) {
-    return std::ranges::any_of(presence.in_flight, [&](const InFlight& one) {
-        return one.envelope->sequence == part.sequence && one.recipient == part.recipient;
-    });
+    for (const InFlight& one : presence.in_flight) {
+        const Part other = presence.part(one);
+        if (other.sequence == part.sequence && other.recipient == part.recipient) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool has_part(const std::vector<Part>& parts, const Part& part) {
@@ -97,7 +101,7 @@ std::vector<Part> Delivery::arrived_unknown(const Presence& presence) const {
     std::vector<Part> parts = arrived_;
     parts.insert(parts.end(), settling_.begin(), settling_.end());
     for (const InFlight& one : presence.in_flight) {
-        parts.push_back(one.part());  // its answer may come before that of the database
+        parts.push_back(presence.part(one));  // its answer may come before that of the database
     }
     return parts;
 }
@@ -219,12 +223,12 @@ void Delivery::sweep() {
     registry_.each([&](Presence& presence) {
         // A peer that acknowledges gets what it has not acknowledged in time once more.
         while (presence.acknowledges && !presence.in_flight.empty() &&
-               presence.in_flight.front().pushed_at + limits_.claim.count() <= now) {
-            const InFlight overdue = std::move(presence.in_flight.front());
-            presence.in_flight.pop_front();
+               presence.in_flight.front().envelope->pushed_at + limits_.claim.count() <= now) {
+            const InFlight overdue = presence.in_flight.pop_front();
             observer_.on_redelivered();
-            give_back(overdue.part(), overdue.envelope, presence.mesh_id);
+            give_back(presence.part(overdue), overdue.envelope, presence.mesh_id);
         }
+        presence.in_flight.shrink();
         if (presence.drain_again && !presence.draining) {
             wake(presence);
         }

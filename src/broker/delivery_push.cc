@@ -38,8 +38,8 @@ Delivery::Outgoing Delivery::outgoing(const Envelope& envelope) {
 // been pushed, so that many envelopes share one.
 void Delivery::push(Presence& presence, const Outgoing& outgoing, Part::Kind kind,
                     const Key& recipient, UnixMillis now) {
-    presence.in_flight.push_back(
-        {outgoing.envelope, kind, recipient, presence.pings_sent + 1, now});
+    outgoing.envelope->pushed_at = now;
+    presence.in_flight.push_back({outgoing.envelope, kind, recipient == presence.member.key});
     presence.socket->send(outgoing.frame);
     if (presence.acknowledges || presence.pings_sent != presence.pings_answered) {
         return;
@@ -53,6 +53,7 @@ void Delivery::push(Presence& presence, const Outgoing& outgoing, Part::Kind kin
 
 void Delivery::ping(Presence& presence) {
     presence.pings_sent += 1;
+    presence.pinged = presence.in_flight.size();
     presence.socket->ping(std::to_string(presence.pings_sent));
 }
 
@@ -89,11 +90,9 @@ void Delivery::on_pong(Presence& presence, std::uint64_t number) {
     if (presence.acknowledges) {
         return;
     }
-    std::size_t settled = 0;
-    while (!presence.in_flight.empty() && presence.in_flight.front().ping <= number) {
-        arrived(presence.in_flight.front());
-        presence.in_flight.pop_front();
-        settled += 1;
+    const std::size_t settled = std::exchange(presence.pinged, 0);
+    for (std::size_t i = 0; i < settled; ++i) {
+        arrived(presence, presence.in_flight.pop_front());
     }
     observer_.on_settled(settled);
     start_settling();
@@ -109,16 +108,19 @@ void Delivery::on_pong(Presence& presence, std::uint64_t number) {
 void Delivery::on_ack(Presence& presence, std::string_view broker_message_id,
                       std::string_view client_message_id) {
     presence.acknowledges = true;
-    const auto found = std::ranges::find_if(presence.in_flight, [&](const InFlight& one) {
-        const PushedEnvelope& envelope = *one.envelope;
+    const auto is_meant = [&](const PushedEnvelope& envelope) {
         return (!broker_message_id.empty() && envelope.id == broker_message_id) ||
                (!client_message_id.empty() && envelope.client_message_id == client_message_id);
-    });
-    if (found == presence.in_flight.end()) {
+    };
+    std::size_t at = 0;
+    while (at < presence.in_flight.size() && !is_meant(*presence.in_flight[at].envelope)) {
+        ++at;
+    }
+    if (at == presence.in_flight.size()) {
         return;
     }
-    arrived(*found);
-    presence.in_flight.erase(found);
+    arrived(presence, presence.in_flight[at]);
+    presence.in_flight.erase(at);
     observer_.on_settled(1);
     start_settling();
     if (presence.drain_again) {
@@ -126,11 +128,11 @@ void Delivery::on_ack(Presence& presence, std::string_view broker_message_id,
     }
 }
 
-void Delivery::arrived(const InFlight& in_flight) {
+void Delivery::arrived(const Presence& presence, const InFlight& in_flight) {
     if (in_flight.kind == Part::Kind::live) {
         live_part_done(*in_flight.envelope);
     } else {
-        arrived_.push_back(in_flight.part());
+        arrived_.push_back(presence.part(in_flight));
     }
 }
 
@@ -151,12 +153,13 @@ void Delivery::give_back(const Part& part, PushedEnvelopePtr envelope, const std
 
 void Delivery::on_disconnect(Presence& presence) {
     for (const InFlight& in_flight : std::exchange(presence.in_flight, {})) {
-        give_back(in_flight.part(), in_flight.envelope, presence.mesh_id);
+        give_back(presence.part(in_flight), in_flight.envelope, presence.mesh_id);
     }
     presence.connection += 1;
     presence.acknowledges = false;
     presence.pings_sent = 0;
     presence.pings_answered = 0;
+    presence.pinged = 0;
     for (QueuePosition& position : presence.positions) {
         position.caught_up = false;  // what is being stored stays counted: its commit is to come
     }

@@ -55,7 +55,8 @@ PeerSight sight_of(const Presence& peer, const DeliveryLimits& limits, UnixMilli
     sight.slow =
         peer.connected() &&
         (sight.in_flight >= limits.in_flight_max || sight.buffered >= limits.buffered_max ||
-         (!peer.in_flight.empty() && now - peer.in_flight.front().pushed_at >= kSlowAfterMs));
+         (!peer.in_flight.empty() &&
+          now - peer.in_flight.front().envelope->pushed_at >= kSlowAfterMs));
     sight.groups_hash = hash_of(peer.profile.groups);
     return sight;
 }

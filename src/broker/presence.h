@@ -2,6 +2,7 @@
 // memory by the node that holds its socket, and as a copy by the others; the registry owns it.
 #pragma once
 
+#include "base/ring.h"
 #include "broker/queue_store.h"
 #include "broker/types.h"
 #include "net/websocket.h"
@@ -10,7 +11,6 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include <array>
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,18 +60,15 @@ struct PushedEnvelope : boost::intrusive_ref_counter<PushedEnvelope, boost::thre
     std::string client_message_id;
     // Of an envelope to many: pushes that its list in the database still stands for.
     std::size_t live_left = 0;
+    UnixMillis pushed_at = 0;
 };
 using PushedEnvelopePtr = boost::intrusive_ptr<PushedEnvelope>;
 
-// Pushed and not yet known to have arrived.
+// Pushed and not yet known to have arrived. There are as many as pushes under way: kept small.
 struct InFlight {
     PushedEnvelopePtr envelope;
     Part::Kind kind = Part::Kind::direct;
-    Key recipient{};
-    std::uint64_t ping = 0;  // the number of the ping sent after it
-    UnixMillis pushed_at = 0;
-
-    [[nodiscard]] Part part() const { return {envelope->sequence, kind, recipient}; }
+    bool to_member = false;  // under the member's key, not the session's
 };
 
 struct Presence : boost::intrusive_ref_counter<Presence, boost::thread_unsafe_counter> {
@@ -104,13 +101,17 @@ struct Presence : boost::intrusive_ref_counter<Presence, boost::thread_unsafe_co
     bool draining = false;
     bool claims_in_doubt = false;  // the last one failed, perhaps after its commit
     bool drain_again = false;
-    std::deque<InFlight> in_flight;
+    Ring<InFlight> in_flight;
     bool ping_due = false;  // a ping is to follow what was pushed last
     std::uint64_t pings_sent = 0;
     std::uint64_t pings_answered = 0;
+    std::size_t pinged = 0;  // of in_flight, from the front: pushed before the last ping
 
     // Where envelopes for this peer are addressed to, and what it sends under.
     [[nodiscard]] const Key& key() const { return session_key ? *session_key : member.key; }
+    [[nodiscard]] Part part(const InFlight& one) const {
+        return {one.envelope->sequence, one.kind, one.to_member ? member.key : key()};
+    }
     [[nodiscard]] bool connected() const { return socket != nullptr; }
     [[nodiscard]] bool remote() const { return !node.empty(); }
     // Connected, here or at another node; else it has a lease.

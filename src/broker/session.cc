@@ -85,8 +85,7 @@ void Session::pump() {
         if (is_send ? sends_ >= kSendsMax : sends_ > 0) {
             return;
         }
-        ClientRequest request = std::move(waiting_.front());
-        waiting_.pop_front();
+        ClientRequest request = waiting_.pop_front();
         waiting_bytes_ -= request.bytes;
         if (is_send) {
             send_envelope(request);

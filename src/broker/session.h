@@ -7,10 +7,10 @@
 #pragma once
 
 #include "base/json.h"
+#include "base/ring.h"
 #include "broker/broker.h"
 #include "net/websocket.h"
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,7 +72,7 @@ class Session final : public net::WebSocketSession, public std::enable_shared_fr
     bool busy_ = false;                   // a request other than a send is being answered
     std::size_t sends_ = 0;               // sends not answered yet
     std::optional<RefusedSend> refused_;  // waits for them; nothing is begun meanwhile
-    std::deque<ClientRequest> waiting_;
+    Ring<ClientRequest> waiting_;
     std::size_t waiting_bytes_ = 0;
     bool paused_ = false;
 };

@@ -120,11 +120,11 @@ std::optional<Bytes> base64_decode(std::string_view text) {
 
 std::string hex(ByteView bytes) {
     constexpr std::string_view digits = "0123456789abcdef";
-    std::string out;
-    out.reserve(bytes.size() * 2);
+    std::string out(bytes.size() * 2, '0');
+    char* at = out.data();
     for (const std::uint8_t b : bytes) {
-        out.push_back(digits[b >> 4]);
-        out.push_back(digits[b & 15]);
+        *at++ = digits[b >> 4];
+        *at++ = digits[b & 15];
     }
     return out;
 }
@@ -133,15 +133,14 @@ std::optional<Bytes> hex_decode(std::string_view text) {
     if (text.size() % 2 != 0) {
         return std::nullopt;
     }
-    Bytes out;
-    out.reserve(text.size() / 2);
-    for (std::size_t i = 0; i < text.size(); i += 2) {
-        const int high = hex_value(text[i]);
-        const int low = hex_value(text[i + 1]);
+    Bytes out(text.size() / 2);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const int high = hex_value(text[2 * i]);
+        const int low = hex_value(text[2 * i + 1]);
         if (high < 0 || low < 0) {
             return std::nullopt;
         }
-        out.push_back(static_cast<std::uint8_t>(high * 16 + low));
+        out[i] = static_cast<std::uint8_t>(high * 16 + low);
     }
     return out;
 }

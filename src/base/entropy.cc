@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <sys/random.h>
@@ -21,7 +23,9 @@ std::uint64_t Entropy::below(std::uint64_t bound) {
     return value % bound;
 }
 
-void SystemEntropy::fill(std::span<std::uint8_t> out) {
+namespace {
+
+void ask_system(std::span<std::uint8_t> out) {
     std::size_t done = 0;
     while (done < out.size()) {
         const ssize_t got = ::getrandom(out.data() + done, out.size() - done, 0);
@@ -29,6 +33,34 @@ void SystemEntropy::fill(std::span<std::uint8_t> out) {
         if (got > 0) {
             done += static_cast<std::size_t>(got);
         }
+    }
+}
+
+// What has been handed out is wiped at once.
+struct Reserve {
+    std::array<std::uint8_t, 512> bytes;
+    std::size_t used = sizeof bytes;
+
+    void take(std::span<std::uint8_t> out) {
+        if (bytes.size() - used < out.size()) {
+            ask_system(bytes);
+            used = 0;
+        }
+        std::memcpy(out.data(), bytes.data() + used, out.size());
+        ::explicit_bzero(bytes.data() + used, out.size());
+        used += out.size();
+    }
+};
+
+}  // namespace
+
+void SystemEntropy::fill(std::span<std::uint8_t> out) {
+    thread_local Reserve reserve;
+    constexpr std::size_t kFew = 64;
+    if (out.empty() || out.size() > kFew) {
+        ask_system(out);
+    } else {
+        reserve.take(out);
     }
 }
 

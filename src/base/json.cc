@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -230,6 +232,32 @@ bool needs_escape(char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
 }
 
+// Length of what needs no escape at the start of `text`. Looks at eight characters at once; where
+// there may be one among them (a borrow sets the bits of bytes behind one as well), one by one.
+std::size_t plain_length(std::string_view text) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101U;
+    constexpr std::uint64_t kHigh = 0x8080808080808080U;
+    const auto zero_bytes = [](std::uint64_t word) { return (word - kOnes) & ~word & kHigh; };
+    std::size_t at = 0;
+    while (true) {
+        for (std::uint64_t eight = 0; text.size() - at >= sizeof eight; at += sizeof eight) {
+            std::memcpy(&eight, text.data() + at, sizeof eight);
+            const std::uint64_t control = (eight - kOnes * 0x20) & ~eight & kHigh;
+            if ((control | zero_bytes(eight ^ (kOnes * '"')) |
+                 zero_bytes(eight ^ (kOnes * '\\'))) != 0) {
+                break;
+            }
+        }
+        const std::size_t end = std::min(text.size(), at + sizeof(std::uint64_t));
+        while (at < end && !needs_escape(text[at])) {
+            ++at;
+        }
+        if (at < end || at == text.size()) {
+            return at;
+        }
+    }
+}
+
 void append_escaped(std::string& out, char c) {
     switch (c) {
         case '"':
@@ -309,8 +337,7 @@ void append_quoted(std::string& out, std::string_view raw) {
     out.push_back('"');
     // What needs no escape is copied in one piece: most texts are one.
     while (!raw.empty()) {
-        const auto* const end = std::find_if(raw.data(), raw.data() + raw.size(), needs_escape);
-        const auto plain = static_cast<std::size_t>(end - raw.data());
+        const std::size_t plain = plain_length(raw);
         out.append(raw.substr(0, plain));
         raw.remove_prefix(plain);
         if (!raw.empty()) {

@@ -130,7 +130,7 @@ class Delivery {
     [[nodiscard]] bool allows(const Presence& presence, Priority priority, UnixMillis now) const;
     [[nodiscard]] bool has_room(const Presence& presence) const;
     [[nodiscard]] bool may_push(Presence& presence, Priority priority, UnixMillis now) const;
-    [[nodiscard]] static Outgoing outgoing(const Envelope& envelope);
+    [[nodiscard]] Outgoing outgoing(const Envelope& envelope);
     Task<void> let_catch_up();
     [[nodiscard]] bool bring_forward(Presence& presence);
     Task<void> run_lane();
@@ -177,6 +177,7 @@ class Delivery {
     DeliveryLimits limits_;
     std::function<void(const Presence&)> wake_elsewhere_;
 
+    net::SharedFrames frames_;  // pushes
     std::deque<Waiting> waiting_;
     std::size_t in_batch_ = 0;
     std::size_t waiting_bytes_ = 0;

@@ -27,7 +27,8 @@ void put_first(std::vector<T>& all, std::vector<T>& these) {
 // ---- pushing ----
 
 Delivery::Outgoing Delivery::outgoing(const Envelope& envelope) {
-    Outgoing out{net::SharedFrame::text(push_json(envelope)), new PushedEnvelope};
+    const auto write = [&](std::string& text) { append_push(text, envelope); };
+    Outgoing out{frames_.text(push_size(envelope), write), new PushedEnvelope};
     out.envelope->id = envelope.id;
     out.envelope->client_message_id = envelope.client_message_id;
     return out;

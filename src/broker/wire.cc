@@ -3,22 +3,40 @@
 #include "broker/fields.h"
 #include "broker/hex_key.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
+#include <cstdint>
 
 namespace nave::broker {
 
+namespace {
+
+// Writes the last digits of a number, with zeros before it.
+char* put_digits(char* at, std::size_t digits, std::uint64_t number) {
+    for (std::size_t i = digits; i-- > 0; number /= 10) {
+        at[i] = static_cast<char>('0' + number % 10);
+    }
+    return at + digits;
+}
+
+}  // namespace
+
+// Every push has one: written by hand it costs a tenth of what a format string does.
 std::string iso8601(UnixMillis time) {
     using namespace std::chrono;
     const sys_time<milliseconds> at{milliseconds(time)};
     const auto day = floor<days>(at);
     const year_month_day date(day);
-    const hh_mm_ss<milliseconds> clock(at - day);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                       clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                       clock.subseconds().count());
+    const auto rest = static_cast<std::uint64_t>((at - day).count());
+    std::string text = "0000-00-00T00:00:00.000Z";
+    char* out = text.data();
+    out = put_digits(out, 4, static_cast<std::uint64_t>(static_cast<int>(date.year()))) + 1;
+    out = put_digits(out, 2, static_cast<unsigned>(date.month())) + 1;
+    out = put_digits(out, 2, static_cast<unsigned>(date.day())) + 1;
+    out = put_digits(out, 2, rest / 3'600'000) + 1;
+    out = put_digits(out, 2, rest / 60'000 % 60) + 1;
+    out = put_digits(out, 2, rest / 1'000 % 60) + 1;
+    put_digits(out, 3, rest % 1'000);
+    return text;
 }
 
 Answer::Answer(std::string_view type, std::string_view request_id) : writer_(text_) {
@@ -90,10 +108,13 @@ std::string error_json(std::string_view code, std::string_view message, std::str
     return answer.take();
 }
 
-std::string push_json(const Envelope& envelope) {
-    std::string text;
-    text.reserve(480 + envelope.nonce.size() + envelope.ciphertext.size());
-    json::ObjectWriter writer(text);
+std::size_t push_size(const Envelope& envelope) {
+    constexpr std::size_t kNamesAndKeys = 480;
+    return kNamesAndKeys + envelope.nonce.size() + envelope.ciphertext.size();
+}
+
+void append_push(std::string& out, const Envelope& envelope) {
+    json::ObjectWriter writer(out);
     writer.plain("type", "push");
     writer.plain("messageId", envelope.id);
     writer.plain("meshId", envelope.mesh_id);
@@ -118,7 +139,6 @@ std::string push_json(const Envelope& envelope) {
         writer.plain("subtype", envelope.subtype);
     }
     writer.close();
-    return text;
 }
 
 namespace {

@@ -69,7 +69,9 @@ class AnswerList {
                                            std::string_view request_id);
 [[nodiscard]] std::string error_json(std::string_view code, std::string_view message,
                                      std::string_view id, std::string_view request_id);
-[[nodiscard]] std::string push_json(const Envelope& envelope);
+// The push of an envelope, and about how long it is.
+void append_push(std::string& out, const Envelope& envelope);
+[[nodiscard]] std::size_t push_size(const Envelope& envelope);
 [[nodiscard]] std::string peers_list_json(const std::vector<Presence*>& peers,
                                           std::string_view request_id);
 

@@ -47,12 +47,47 @@ TEST(AnswerList, HasItsFirstElementWhateverItsSize) {
     EXPECT_TRUE(answer.at("truncated").as_bool());
 }
 
+std::string pushed(const Envelope& envelope) {
+    std::string text;
+    append_push(text, envelope);
+    return text;
+}
+
 TEST(Wire, APushSaysItsSubtypeOnlyWhenItHasOne) {
     Envelope envelope;
     envelope.id = "id";
-    EXPECT_FALSE(push_json(envelope).contains("subtype"));
+    EXPECT_FALSE(pushed(envelope).contains("subtype"));
     envelope.subtype = "reminder";
-    EXPECT_TRUE(push_json(envelope).contains(R"("subtype":"reminder")"));
+    EXPECT_TRUE(pushed(envelope).contains(R"("subtype":"reminder")"));
+}
+
+// To the byte, for clients of the original read it.
+TEST(Wire, APushIsWrittenAsThis) {
+    Envelope envelope;
+    envelope.id = "the-id";
+    envelope.mesh_id = "the-mesh";
+    envelope.sender_key.fill(0xa5);
+    envelope.sender_member_key.fill(0x0f);
+    envelope.sender_member_id = "the-member";
+    envelope.sender_name = "a \"name\"\n";
+    envelope.nonce = "nonce";
+    envelope.ciphertext = "c\x01\xc3\xa4\\" + std::string(20, 'x') + "\"" + std::string(9, 'y');
+    envelope.created_at = 1'763'683'205'007;
+    std::string key;
+    std::string member;
+    for (int i = 0; i < 32; ++i) {
+        key += "a5";
+        member += "0f";
+    }
+    EXPECT_EQ(pushed(envelope),
+              R"({"type":"push","messageId":"the-id","meshId":"the-mesh","senderPubkey":")" + key +
+                  R"(","senderMemberPubkey":")" + member +
+                  R"(","senderMemberId":"the-member","senderName":"a \"name\"\n",)"
+                  R"("priority":"next","nonce":"nonce","ciphertext":"c\u0001)"
+                  "\xc3\xa4"
+                  R"(\\)" +
+                  std::string(20, 'x') + R"(\")" + std::string(9, 'y') +
+                  R"(","createdAt":"2025-11-21T00:00:05.007Z"})");
 }
 
 }  // namespace

@@ -15,7 +15,18 @@ std::uint8_t byte_at(std::string_view bytes, std::size_t at) {
     return static_cast<std::uint8_t>(bytes[at]);
 }
 
-void append_header(std::string& out, WsOpcode opcode, std::size_t length) {
+// Nearly every message has this size of header: two bytes of length.
+constexpr std::size_t kUsualHeader = 4;
+// Large enough that a batch of messages is few pieces; small enough for what a single message that
+// is not sent can hold.
+constexpr std::size_t kBlockBytes = 32 * 1024;
+
+struct Header {
+    std::array<char, 10> bytes;
+    std::size_t size;
+};
+
+Header header_of(WsOpcode opcode, std::size_t length) {
     std::array<char, 10> header;
     header[0] = static_cast<char>(kFin | static_cast<char>(opcode));
     std::size_t size = 2;
@@ -29,7 +40,12 @@ void append_header(std::string& out, WsOpcode opcode, std::size_t length) {
         }
         size += digits;
     }
-    out.append(header.data(), size);
+    return {header, size};
+}
+
+void append_header(std::string& out, WsOpcode opcode, std::size_t length) {
+    const Header header = header_of(opcode, length);
+    out.append(header.bytes.data(), header.size);
 }
 
 // The longest prefix of at most `bytes_max` that does not cut a character.
@@ -124,9 +140,35 @@ SharedFrame SharedFrame::make(WsOpcode opcode, std::string_view payload) {
     const boost::intrusive_ptr<Block> block(new Block());
     block->bytes.reserve(kWsHeaderMax + payload.size());
     append_ws_frame(block->bytes, opcode, payload);
-    block->header = block->bytes.size() - payload.size();
     SharedFrame frame;
     frame.block_ = block;
+    frame.size_ = block->bytes.size();
+    frame.header_ = frame.size_ - payload.size();
+    return frame;
+}
+
+std::string& SharedFrames::begin(std::size_t size) {
+    const std::size_t needed = kWsHeaderMax + size;
+    if (!open_ || open_->bytes.size() + needed > kBlockBytes) {
+        open_ = new SharedFrame::Block();
+        open_->bytes.reserve(std::max(kBlockBytes, needed));
+        open_->many = true;
+    }
+    open_->bytes.append(kUsualHeader, '\0');
+    return open_->bytes;
+}
+
+SharedFrame SharedFrames::finish(std::size_t payload_at) {
+    std::string& bytes = open_->bytes;
+    const std::size_t at = payload_at - kUsualHeader;
+    DCHECK(is_whole_utf8(std::string_view(bytes).substr(payload_at)), "a text message is UTF-8");
+    const Header header = header_of(WsOpcode::text, bytes.size() - payload_at);
+    bytes.replace(at, kUsualHeader, header.bytes.data(), header.size);
+    SharedFrame frame;
+    frame.block_ = open_;
+    frame.at_ = at;
+    frame.size_ = bytes.size() - at;
+    frame.header_ = header.size;
     return frame;
 }
 

@@ -65,21 +65,58 @@ class SharedFrame {
 
     // Header and payload.
     [[nodiscard]] std::string_view bytes() const {
-        return block_ ? std::string_view(block_->bytes) : std::string_view();
+        return block_ ? std::string_view(block_->bytes).substr(at_, size_) : std::string_view();
     }
-    [[nodiscard]] std::string_view payload() const {
-        return block_ ? std::string_view(block_->bytes).substr(block_->header) : std::string_view();
-    }
+    [[nodiscard]] std::string_view payload() const { return bytes().substr(header_); }
     explicit operator bool() const { return block_ != nullptr; }
 
+    // One of many in a piece of memory, which stays as long as any of them.
+    [[nodiscard]] bool has_neighbours() const { return block_ && block_->many; }
+    // Takes in the frame that follows in memory; false: that is another one. What bytes() holds
+    // then is several frames, payload() is of no more use.
+    bool join(const SharedFrame& next) {
+        if (block_ == nullptr || block_ != next.block_ || at_ + size_ != next.at_) {
+            return false;
+        }
+        size_ += next.size_;
+        return true;
+    }
+    // Leaves the first `size` bytes.
+    void cut(std::size_t size) { size_ = size; }
+
   private:
+    friend class SharedFrames;
     struct Block : boost::intrusive_ref_counter<Block, boost::sp_adl_block::thread_unsafe_counter> {
         std::string bytes;
-        std::size_t header = 0;
+        bool many = false;
     };
     [[nodiscard]] static SharedFrame make(WsOpcode opcode, std::string_view payload);
 
     boost::intrusive_ptr<const Block> block_;
+    std::size_t at_ = 0;
+    std::size_t size_ = 0;
+    std::size_t header_ = 0;
+};
+
+// Encodes text messages one behind the other in one piece of memory, where they can be joined:
+// a connection that is sent many of them in a row sends them as one piece. Loop thread only.
+class SharedFrames {
+  public:
+    // `write` appends a payload of UTF-8 to the string it is given, and does nothing else to it;
+    // `size` is about how long it will be.
+    template <class Write>
+    [[nodiscard]] SharedFrame text(std::size_t size, Write write) {
+        std::string& bytes = begin(size);
+        const std::size_t at = bytes.size();
+        write(bytes);
+        return finish(at);
+    }
+
+  private:
+    [[nodiscard]] std::string& begin(std::size_t size);
+    [[nodiscard]] SharedFrame finish(std::size_t payload_at);
+
+    boost::intrusive_ptr<SharedFrame::Block> open_;
 };
 
 }  // namespace nave::net

@@ -123,5 +123,36 @@ TEST(Utf8Check, SaysNoAtTheFirstWrongByte) {
     EXPECT_FALSE(check.feed("\xa0")) << "a surrogate, before its last byte";
 }
 
+TEST(WsFrame, SharedFramesOfAllSizes) {
+    SharedFrames frames;
+    std::vector<SharedFrame> kept;
+    const std::vector<std::size_t> sizes{0, 1, 125, 126, 500, 40'000, 65'535, 65'536, 70'000, 3};
+    for (const std::size_t size : sizes) {
+        kept.push_back(frames.text(size / 3, [&](std::string& out) { out.append(size, 'x'); }));
+    }
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        EXPECT_EQ(kept[i].payload(), std::string(sizes[i], 'x'));
+        EXPECT_EQ(kept[i].bytes(), SharedFrame::text(std::string(sizes[i], 'x')).bytes());
+    }
+}
+
+TEST(WsFrame, OnlyNeighboursJoin) {
+    SharedFrames frames;
+    const auto write = [](std::string& out) { out += "abc"; };
+    SharedFrame first = frames.text(3, write);
+    const SharedFrame second = frames.text(3, write);
+    const SharedFrame third = frames.text(3, write);
+    const std::string one(first.bytes());
+    EXPECT_FALSE(first.join(third));
+    EXPECT_TRUE(first.join(second));
+    EXPECT_EQ(first.bytes(), one + one);
+    EXPECT_FALSE(first.join(second));
+    EXPECT_TRUE(first.join(third));
+    EXPECT_EQ(first.bytes(), one + one + one);
+    EXPECT_EQ(second.payload(), "abc");
+    EXPECT_FALSE(SharedFrame().join(first));
+    EXPECT_FALSE(first.join(SharedFrame::text("abc")));
+}
+
 }  // namespace
 }  // namespace nave::net

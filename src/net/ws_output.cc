@@ -12,7 +12,9 @@ namespace {
 
 // Up to this size copying costs less than a piece of its own in the system call.
 constexpr std::size_t kCopyMax = 1024;
-constexpr std::size_t kPiecesMax = 64;
+// A socket that is behind refers to nothing small that would keep its neighbours.
+constexpr std::size_t kCopyMaxBlocked = 8 * 1024;
+constexpr std::size_t kPiecesMax = 128;
 
 }  // namespace
 
@@ -30,12 +32,18 @@ void WsOutput::append(WsOpcode opcode, std::string_view payload) {
 
 void WsOutput::append(const SharedFrame& frame) {
     const std::string_view bytes = frame.bytes();
-    if (bytes.size() <= kCopyMax) {
+    unsent_ += bytes.size();
+    if (!references_.empty() && references_.back().at == bytes_.size() &&
+        references_.back().frames.join(frame)) {
+        return;
+    }
+    const bool neighbours = frame.has_neighbours();
+    if (bytes.size() <= (neighbours && blocked_ ? kCopyMaxBlocked : kCopyMax) &&
+        (!neighbours || blocked_)) {
         bytes_.append(bytes);
     } else {
-        references_.push_back({.at = bytes_.size(), .frame = frame});
+        references_.push_back({.at = bytes_.size(), .frames = frame});
     }
-    unsent_ += bytes.size();
 }
 
 void WsOutput::append_close(std::uint16_t code, std::string_view reason) {
@@ -61,7 +69,7 @@ WsOutput::Sent WsOutput::send(int fd, std::uint64_t& taken) {
              ++i) {
             add(own.substr(at, references_[i].at - at));
             at = references_[i].at;
-            add(references_[i].frame.bytes().substr(std::exchange(skip, 0)));
+            add(references_[i].frames.bytes().substr(std::exchange(skip, 0)));
         }
         if (count + 2 < kPiecesMax) {
             add(own.substr(at));
@@ -74,12 +82,14 @@ WsOutput::Sent WsOutput::send(int fd, std::uint64_t& taken) {
             taken += static_cast<std::uint64_t>(sent);
             advance(static_cast<std::size_t>(sent));
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            blocked_ = true;
             trim();
             return Sent::blocked;
         } else if (errno != EINTR) {
             return Sent::failed;
         }
     }
+    blocked_ = false;
     return Sent::all;
 }
 
@@ -95,14 +105,14 @@ void WsOutput::advance(std::size_t count) {
             return;
         }
         Reference& reference = references_[references_sent_];
-        const std::size_t left = reference.frame.bytes().size() - reference_part_;
+        const std::size_t left = reference.frames.bytes().size() - reference_part_;
         if (count < left) {
             reference_part_ += count;
             return;
         }
         count -= left;
         reference_part_ = 0;
-        reference.frame = SharedFrame();
+        reference.frames = SharedFrame();
         ++references_sent_;
     }
 }
@@ -146,6 +156,12 @@ void WsOutput::drop_unsent() {
     if (bytes_sent_ < start_) {
         own_kept = start_;
     } else if (reference_part_ > 0) {
+        SharedFrame& frames = references_.front().frames;
+        std::size_t end = 0;
+        while (end < reference_part_) {
+            end += ws_frame_size(frames.bytes().substr(end));
+        }
+        frames.cut(end);
         own_kept = references_.front().at;
         references_kept = 1;
     } else if (bytes_sent_ > 0) {
@@ -155,7 +171,7 @@ void WsOutput::drop_unsent() {
     references_.resize(references_kept);
     unsent_ = own_kept - bytes_sent_;
     if (references_kept > 0) {
-        unsent_ += references_.front().frame.bytes().size() - reference_part_;
+        unsent_ += references_.front().frames.bytes().size() - reference_part_;
     }
 }
 
@@ -167,6 +183,7 @@ void WsOutput::clear() {
     bytes_sent_ = 0;
     references_sent_ = 0;
     reference_part_ = 0;
+    blocked_ = false;
 }
 
 std::size_t WsOutput::capacity() const {

@@ -1,8 +1,9 @@
 // WsOutput: what one socket has yet to send, in order: frames of its own and shared ones.
 //
 // Small frames are copied behind each other, so that many leave as one piece of memory; larger
-// shared frames are referred to. When the kernel takes no more, frames that are out are dropped,
-// and the rest of the queue can be cut at a frame boundary.
+// shared frames are referred to, and those that lie in one piece of memory anyhow. When the kernel
+// takes no more, frames that are out are dropped, and the rest of the queue can be cut at a frame
+// boundary.
 #pragma once
 
 #include "net/ws_frame.h"
@@ -41,8 +42,8 @@ class WsOutput {
 
   private:
     struct Reference {
-        std::size_t at;  // where in bytes_ it is sent
-        SharedFrame frame;
+        std::size_t at;  // where in bytes_ they are sent
+        SharedFrame frames;
     };
     // The beginning of the frame in bytes_ that is sent next or has been sent in part.
     [[nodiscard]] std::size_t current_frame() const;
@@ -56,6 +57,7 @@ class WsOutput {
     std::size_t bytes_sent_ = 0;       // of bytes_
     std::size_t references_sent_ = 0;  // whole ones
     std::size_t reference_part_ = 0;   // sent of the next one
+    bool blocked_ = false;
 };
 
 }  // namespace nave::net

@@ -48,8 +48,14 @@ class WsOutputTest : public testing::Test {
         const std::string payload =
             std::to_string(count++) + ":" +
             std::string(random() % 5 == 0 ? random() % 40'000 : random() % 200, 'x');
-        if (random() % 2 == 0) {
+        if (const auto choice = random() % 4; choice == 0) {
             output.append(SharedFrame::binary(payload));
+        } else if (choice == 1) {
+            output.append(frames.text(random() % 300, [&](std::string& out) { out += payload; }));
+        } else if (choice == 2) {
+            // Not all of what is encoded goes to this socket.
+            static_cast<void>(frames.text(100, [&](std::string& out) { out += "another's"; }));
+            output.append(frames.text(payload.size(), [&](std::string& out) { out += payload; }));
         } else {
             output.append(WsOpcode::binary, payload);
         }
@@ -76,6 +82,7 @@ class WsOutputTest : public testing::Test {
     }
 
     Pipe pipe;
+    SharedFrames frames;
     WsOutput output;
     std::vector<std::string> expected;
     int count = 0;
@@ -156,6 +163,43 @@ TEST_F(WsOutputTest, MoreSharedFramesThanOneCallTakes) {
     }
     read_all();
     EXPECT_EQ(received_payloads(), expected);
+}
+
+TEST_F(WsOutputTest, FramesThatFollowEachOtherInMemoryAreOnePiece) {
+    const std::size_t empty = output.own_bytes();
+    for (int i = 0; i < 50; ++i) {
+        expected.push_back(std::to_string(i) + std::string(300, 'n'));
+        output.append(frames.text(400, [&](std::string& out) { out += expected.back(); }));
+    }
+    const std::size_t one = output.own_bytes() - empty;
+    EXPECT_LT(one, 100U) << "refers to all of them at once";
+    read_all();
+    EXPECT_EQ(received_payloads(), expected);
+}
+
+// A frame cut by a full socket is finished, and those behind it in the same piece are dropped.
+TEST_F(WsOutputTest, DroppingCutsAPieceBehindTheFrameThatIsOnItsWay) {
+    for (int i = 0; i < 30; ++i) {
+        expected.push_back(std::to_string(i) + std::string(900, 'n'));
+        output.append(frames.text(1000, [&](std::string& out) { out += expected.back(); }));
+    }
+    ASSERT_EQ(send(), WsOutput::Sent::blocked);
+    output.drop_unsent();
+    EXPECT_LT(output.unsent(), 910U);
+    read_all();
+    const std::vector<std::string> got = received_payloads();
+    ASSERT_LT(got.size(), expected.size());
+    expected.resize(got.size());
+    EXPECT_EQ(got, expected);
+}
+
+TEST_F(WsOutputTest, ASocketThatIsBehindKeepsOnlyItsOwnFrames) {
+    output.append(SharedFrame::text(std::string(50'000, 'o')));
+    ASSERT_EQ(send(), WsOutput::Sent::blocked);
+    const std::size_t before = output.own_bytes();
+    const std::string payload(3000, 'n');
+    output.append(frames.text(payload.size(), [&](std::string& out) { out += payload; }));
+    EXPECT_GE(output.own_bytes(), before + payload.size()) << "copied";
 }
 
 TEST_F(WsOutputTest, AVanishedReaderIsAFailure) {

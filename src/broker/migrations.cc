@@ -65,6 +65,13 @@ constexpr char kNodesPostgres[] = {
 #embed "migrations/0007_nodes.postgres.sql"
 };
 
+constexpr char kLiveListSqlite[] = {
+#embed "migrations/0010_live_list.sqlite.sql"
+};
+constexpr char kLiveListPostgres[] = {
+#embed "migrations/0010_live_list.postgres.sql"
+};
+
 constexpr storage::Migration kMigrations[] = {
     {1, "init", {kInitSqlite, sizeof kInitSqlite}, {kInitPostgres, sizeof kInitPostgres}},
     {2,
@@ -84,6 +91,10 @@ constexpr storage::Migration kMigrations[] = {
      "schedule",
      {kScheduleSqlite, sizeof kScheduleSqlite},
      {kSchedulePostgres, sizeof kSchedulePostgres}},
+    {10,
+     "live list",
+     {kLiveListSqlite, sizeof kLiveListSqlite},
+     {kLiveListPostgres, sizeof kLiveListPostgres}},
 };
 
 }  // namespace

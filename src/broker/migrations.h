@@ -17,6 +17,7 @@ inline constexpr auto kTables = std::to_array<std::string_view>({
     "mesh_member",
     "mesh_session_key",
     "mesh_invite",
+    "mesh_live_list",
     "mesh_message",
     "mesh_delivery",
     "mesh_state",

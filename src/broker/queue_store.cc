@@ -1,6 +1,7 @@
 #include "broker/queue_store.h"
 
 #include "broker/hex_key.h"
+#include "broker/live_lists.h"
 
 #include <algorithm>
 
@@ -10,9 +11,6 @@ using storage::Row;
 using storage::Transaction;
 
 namespace {
-
-constexpr std::int64_t kTrimBatch = 2'000;
-constexpr std::int64_t kStatusRecipients = 1'000;
 
 // The columns of an envelope, in the order of read_envelope().
 #define ENVELOPE_COLUMNS                                                                    \
@@ -49,37 +47,6 @@ storage::Param text_or_null(const std::string& text) {
     return text.empty() ? storage::Param(nullptr) : storage::Param(text);
 }
 
-// Keys one after the other; null when there are none.
-std::optional<Bytes> packed(std::span<const Key> keys) {
-    if (keys.empty()) {
-        return std::nullopt;
-    }
-    Bytes bytes;
-    bytes.reserve(keys.size() * sizeof(Key));
-    for (const Key& key : keys) {
-        append(bytes, key);
-    }
-    return bytes;
-}
-
-std::vector<Key> unpacked(const Bytes& bytes) {
-    std::vector<Key> keys(bytes.size() / sizeof(Key));
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-        std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(i * sizeof(Key)), sizeof(Key),
-                    keys[i].begin());
-    }
-    return keys;
-}
-
-Result<void> add_delivery(Transaction& tx, const std::string& mesh_id, const Key& recipient,
-                          bool urgent, Sequence sequence) {
-    TRY_VOID(
-        tx.execute("insert into mesh_delivery (mesh_id, recipient, urgent, seq) "
-                   "values ($1, $2, $3, $4) on conflict do nothing",
-                   {mesh_id, ByteView(recipient), std::int64_t{urgent}, sequence}));
-    return ok();
-}
-
 Result<std::optional<Appended>> earlier(Transaction& tx, const Envelope& envelope) {
     TRY(const auto row, tx.query_one("select seq, id from mesh_message where sender_member_id = $1 "
                                      "and client_message_id = $2",
@@ -87,7 +54,7 @@ Result<std::optional<Appended>> earlier(Transaction& tx, const Envelope& envelop
     if (!row) {
         return std::nullopt;
     }
-    return Appended{row->integer(0), true, row->text(1)};
+    return Appended{row->integer(0), true, row->text(1), 0};
 }
 
 #define INSERT_MESSAGE                                                                      \
@@ -110,7 +77,8 @@ Result<Sequence> insert_message(Transaction& tx, storage::Params message) {
     return row->integer(0);
 }
 
-Result<Appended> append_one(Transaction& tx, const Append& append, const std::string& node) {
+Result<Appended> append_one(Transaction& tx, const Append& append, LiveLists& lists,
+                            std::size_t index, const std::string& node) {
     const Envelope& envelope = append.envelope;
     if (!envelope.client_message_id.empty()) {
         TRY(auto repeated, earlier(tx, envelope));
@@ -118,7 +86,7 @@ Result<Appended> append_one(Transaction& tx, const Append& append, const std::st
             return std::move(*repeated);
         }
     }
-    const std::optional<Bytes> live = packed(append.live);
+    TRY(const LiveLists::Column live, lists.column(tx, index));
     const bool urgent = envelope.priority == Priority::now;
     const bool claimed = !append.claimed_by.empty();
     const bool for_nobody = !append.recipient && append.live.empty() && append.absent.empty();
@@ -139,15 +107,15 @@ Result<Appended> append_one(Transaction& tx, const Append& append, const std::st
                          append.recipient ? storage::Param(ByteView(*append.recipient)) : nullptr,
                          text_or_null(append.claimed_by),
                          claimed ? storage::Param(append.claimed_until) : nullptr,
-                         storage::Param(live),
-                         live ? text_or_null(node) : storage::Param(nullptr),
+                         storage::Param(live.value),
+                         live.value ? text_or_null(node) : storage::Param(nullptr),
                          for_nobody ? storage::Param(envelope.created_at) : nullptr,
                          text_or_null(envelope.subtype)};
     TRY(const Sequence sequence, insert_message(tx, insert));
     for (const Key& recipient : append.absent) {
         TRY_VOID(add_delivery(tx, envelope.mesh_id, recipient, urgent, sequence));
     }
-    return Appended{sequence, false, envelope.id};
+    return Appended{sequence, false, envelope.id, live.shared_list};
 }
 
 // The rows of one key and urgency that may be claimed, oldest first.
@@ -277,6 +245,17 @@ Result<void> complete(Transaction& tx, Sequence sequence, UnixMillis now) {
     return ok();
 }
 
+// All that was pushed at once has arrived or has a delivery row.
+Result<void> finish(Transaction& tx, Sequence sequence, UnixMillis now) {
+    TRY_VOID(
+        tx.execute("update mesh_message set live_recipients = null, delivered_at = case "
+                   "when delivered_at is null and recipient is null and not exists "
+                   "(select 1 from mesh_delivery d where d.seq = $1) "
+                   "then $2 else delivered_at end where seq = $1",
+                   {sequence, now}));
+    return ok();
+}
+
 Result<void> settle_part(Transaction& tx, const Part& part, UnixMillis now) {
     switch (part.kind) {
         case Part::Kind::direct:
@@ -326,15 +305,20 @@ Result<void> give_back_part(Transaction& tx, const Part& part) {
 Task<Result<std::vector<Appended>>> QueueStore::append(std::vector<Append> appends) {
     auto write = [appends = std::move(appends),
                   node = policy_.node](Transaction& tx) -> Result<std::vector<Appended>> {
+        LiveLists lists(appends);
         std::vector<Appended> outcome;
         outcome.reserve(appends.size());
-        for (const Append& append : appends) {
-            TRY(auto one, append_one(tx, append, node));
+        for (std::size_t i = 0; i < appends.size(); ++i) {
+            TRY(auto one, append_one(tx, appends[i], lists, i, node));
             outcome.push_back(std::move(one));
         }
         return outcome;
     };
-    co_return co_await database_.write(std::move(write));
+    auto outcome = co_await database_.write(std::move(write));
+    if (outcome) {
+        shared_lists_.add(*outcome);
+    }
+    co_return outcome;
 }
 
 Task<Result<Claimed>> QueueStore::claim(ClaimRequest request) {
@@ -344,19 +328,21 @@ Task<Result<Claimed>> QueueStore::claim(ClaimRequest request) {
 
 Task<Result<void>> QueueStore::settle(std::vector<Part> parts, std::vector<Sequence> finished,
                                       UnixMillis now) {
-    auto write = [parts = std::move(parts), finished = std::move(finished),
+    auto write = [parts = std::move(parts), finished, lists = shared_lists_.last_of(finished),
                   now](Transaction& tx) -> Result<void> {
         for (const Part& part : parts) {
             TRY_VOID(settle_part(tx, part, now));
         }
         for (const Sequence sequence : finished) {
-            TRY_VOID(tx.execute("update mesh_message set live_recipients = null where seq = $1",
-                                {sequence}));
-            TRY_VOID(complete(tx, sequence, now));
+            TRY_VOID(finish(tx, sequence, now));
         }
-        return ok();
+        return drop_lists(tx, lists);
     };
-    co_return co_await database_.write(std::move(write));
+    const auto done = co_await database_.write(std::move(write));
+    if (done) {
+        shared_lists_.remove(finished);
+    }
+    co_return done;
 }
 
 Task<Result<void>> QueueStore::give_back(std::vector<Part> parts) {
@@ -413,215 +399,6 @@ Task<Result<void>> QueueStore::share(Sharing sharing) {
             TRY_VOID(remove_deliveries(tx, sharing));
         }
         return ok();
-    };
-    co_return co_await database_.write(std::move(write));
-}
-
-Task<Result<std::optional<EnvelopeStatus>>> QueueStore::status(std::string mesh_id,
-                                                               std::string id) {
-    auto read = [mesh_id = std::move(mesh_id),
-                 id = std::move(id)](Transaction& tx) -> Result<std::optional<EnvelopeStatus>> {
-        TRY(const auto row, tx.query_one("select seq, target_spec, sender_member_id, created_at, "
-                                         "delivered_at, recipient, live_recipients "
-                                         "from mesh_message where mesh_id = $1 and id = $2",
-                                         {mesh_id, id}));
-        if (!row) {
-            return std::nullopt;
-        }
-        EnvelopeStatus status{
-            id, row->text(1), row->text(2), row->integer(3), row->integer_or_null(4), {}};
-        if (!row->is_null(5)) {
-            status.recipients.push_back({key_of(row->bytes(5)), status.delivered_at.has_value()});
-            return status;
-        }
-        if (!row->is_null(6)) {
-            for (const Key& key : unpacked(row->bytes(6))) {
-                status.recipients.push_back({key, false});
-            }
-        }
-        TRY_VOID(tx.each("select recipient from mesh_delivery where seq = $1 limit $2",
-                         {row->integer(0), kStatusRecipients},
-                         [&](const Row& part) -> Result<void> {
-                             status.recipients.push_back({key_of(part.bytes(0)), false});
-                             return ok();
-                         }));
-        return status;
-    };
-    co_return co_await database_.read(std::move(read));
-}
-
-Task<Result<std::int64_t>> QueueStore::depth(UnixMillis now) {
-    auto read = [now](Transaction& tx) -> Result<std::int64_t> {
-        TRY(const auto waiting,
-            tx.query_one("select count(*) from mesh_message where recipient is not null "
-                         "and delivered_at is null and claimed_by is null and expires_at > $1",
-                         {now}));
-        TRY(const auto claimed,
-            tx.query_one("select count(*) from mesh_message where claimed_by is not null "
-                         "and delivered_at is null and expires_at > $1",
-                         {now}));
-        TRY(const auto stored,
-            tx.query_one("select count(*) from mesh_delivery d join mesh_message m "
-                         "on m.seq = d.seq where m.expires_at > $1",
-                         {now}));
-        return waiting->integer(0) + claimed->integer(0) + stored->integer(0);
-    };
-    co_return co_await database_.read(std::move(read));
-}
-
-Task<Result<std::vector<Backlog>>> QueueStore::backlogs(std::int64_t limit) {
-    auto read = [limit](Transaction& tx) -> Result<std::vector<Backlog>> {
-        std::vector<Backlog> found;
-        TRY_VOID(
-            tx.each("select mesh_id, recipient from mesh_message "
-                    "where recipient is not null and delivered_at is null "
-                    "group by mesh_id, recipient having count(*) > $1",
-                    {limit}, [&](const Row& row) -> Result<void> {
-                        found.push_back({row.text(0), key_of(row.bytes(1))});
-                        return ok();
-                    }));
-        return found;
-    };
-    co_return co_await database_.read(std::move(read));
-}
-
-namespace {
-
-Result<void> requeue_one(Transaction& tx, const std::string& id, std::vector<Backlog>& keys) {
-    TRY(const auto row, tx.query_one("select seq, mesh_id, urgent, recipient, live_recipients "
-                                     "from mesh_message where id = $1 and delivered_at is null",
-                                     {id}));
-    if (!row) {
-        return ok();
-    }
-    const Sequence sequence = row->integer(0);
-    if (!row->is_null(3)) {
-        keys.push_back({row->text(1), key_of(row->bytes(3))});
-    }
-    if (!row->is_null(4)) {
-        for (const Key& key : unpacked(row->bytes(4))) {
-            TRY_VOID(add_delivery(tx, row->text(1), key, row->integer(2) != 0, sequence));
-        }
-    }
-    TRY_VOID(
-        tx.execute("update mesh_message set claimed_by = null, claimed_until = null, "
-                   "live_recipients = null where seq = $1",
-                   {sequence}));
-    TRY_VOID(tx.each("select recipient from mesh_delivery where seq = $1", {sequence},
-                     [&](const Row& part) -> Result<void> {
-                         keys.push_back({row->text(1), key_of(part.bytes(0))});
-                         return ok();
-                     }));
-    return ok();
-}
-
-}  // namespace
-
-Task<Result<std::vector<Backlog>>> QueueStore::requeue(std::vector<std::string> ids) {
-    auto write = [ids = std::move(ids)](Transaction& tx) -> Result<std::vector<Backlog>> {
-        std::vector<Backlog> keys;
-        for (const std::string& id : ids) {
-            TRY_VOID(requeue_one(tx, id, keys));
-        }
-        return keys;
-    };
-    co_return co_await database_.write(std::move(write));
-}
-
-Task<Result<std::vector<Backlog>>> QueueStore::release_overdue(UnixMillis now) {
-    auto write = [now](Transaction& tx) -> Result<std::vector<Backlog>> {
-        std::vector<Backlog> released;
-        TRY_VOID(
-            tx.each("update mesh_message set claimed_by = null, claimed_until = null "
-                    "where claimed_by is not null and delivered_at is null "
-                    "and claimed_until <= $1 returning mesh_id, recipient",
-                    {now}, [&](const Row& row) -> Result<void> {
-                        released.push_back({row.text(0), key_of(row.bytes(1))});
-                        return ok();
-                    }));
-        return released;
-    };
-    co_return co_await database_.write(std::move(write));
-}
-
-namespace {
-
-// Delivery rows instead of lists, for the messages that `sql` finds. Returns how many rows.
-Result<std::int64_t> requeue_lists(Transaction& tx, std::string_view sql, storage::Params params) {
-    TRY(const auto rows, tx.query(sql, params));
-    std::int64_t parts = 0;
-    for (const Row& row : rows) {
-        for (const Key& key : unpacked(row.bytes(3))) {
-            TRY_VOID(add_delivery(tx, row.text(1), key, row.integer(2) != 0, row.integer(0)));
-            parts += 1;
-        }
-        TRY_VOID(tx.execute("update mesh_message set live_recipients = null where seq = $1",
-                            {row.integer(0)}));
-    }
-    return parts;
-}
-
-}  // namespace
-
-Task<Result<std::int64_t>> QueueStore::requeue_unsettled() {
-    auto write = [](Transaction& tx) -> Result<std::int64_t> {
-        TRY(const std::int64_t parts,
-            requeue_lists(tx,
-                          "select seq, mesh_id, urgent, live_recipients from mesh_message "
-                          "where live_recipients is not null",
-                          {}));
-        TRY_VOID(
-            tx.execute("update mesh_message set claimed_by = null, claimed_until = null "
-                       "where delivered_at is null and recipient is not null "
-                       "and claimed_until is not null"));
-        TRY_VOID(
-            tx.execute("update mesh_delivery set claimed_by = null, claimed_until = null "
-                       "where claimed_until is not null"));
-        return parts;
-    };
-    co_return co_await database_.write(std::move(write));
-}
-
-Result<void> QueueStore::requeue_of_node(Transaction& tx, const std::string& node) {
-    TRY_VOID(requeue_lists(tx,
-                           "select seq, mesh_id, urgent, live_recipients from mesh_message "
-                           "where live_recipients is not null and (live_node is null "
-                           "or live_node = $1 or live_node not in (select id from mesh_node))",
-                           {node}));
-    TRY_VOID(
-        tx.execute("update mesh_message set claimed_by = null, claimed_until = null "
-                   "where claimed_by is not null and delivered_at is null "
-                   "and claimed_by in (select id from mesh_presence where node_id = $1)",
-                   {node}));
-    TRY_VOID(
-        tx.execute("update mesh_delivery set claimed_by = null, claimed_until = null "
-                   "where claimed_by in (select id from mesh_presence where node_id = $1)",
-                   {node}));
-    return ok();
-}
-
-Task<Result<Sequence>> QueueStore::trim(Sequence after, UnixMillis now) {
-    auto write = [after, now, remember = policy_.remember_ms](Transaction& tx) -> Result<Sequence> {
-        TRY(const auto last,
-            tx.query_one("select cast(max(seq) as bigint), cast(count(*) as bigint) from "
-                         "(select seq from mesh_message where seq > $1 order by seq limit $2) "
-                         "as batch",
-                         {after, kTrimBatch}));
-        if (last->is_null(0)) {
-            return Sequence{0};
-        }
-        const Sequence until = last->integer(0);
-        TRY_VOID(
-            tx.execute("delete from mesh_delivery where seq > $1 and seq <= $2 and exists "
-                       "(select 1 from mesh_message m where m.seq = mesh_delivery.seq "
-                       "and m.expires_at <= $3)",
-                       {after, until, now}));
-        TRY_VOID(
-            tx.execute("delete from mesh_message where seq > $1 and seq <= $2 "
-                       "and (expires_at <= $3 or (delivered_at <= $4 and not exists "
-                       "(select 1 from mesh_delivery d where d.seq = mesh_message.seq)))",
-                       {after, until, now, now - remember}));
-        return last->integer(1) < kTrimBatch ? Sequence{0} : until;
     };
     co_return co_await database_.write(std::move(write));
 }

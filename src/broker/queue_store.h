@@ -21,6 +21,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace nave::broker {
@@ -50,6 +51,7 @@ struct Appended {
     // was.
     bool repeated = false;
     std::string id;
+    std::int64_t shared_list = 0;  // of live recipients (live_lists.h); 0: none
 };
 
 // An envelope on its way to one key.
@@ -125,6 +127,20 @@ struct Backlog {
     Key key{};
 };
 
+// Lists of live recipients that envelopes of this process share, until the last of those has been
+// settled.
+class SharedListUses {
+  public:
+    void add(const std::vector<Appended>& appended);
+    // Lists that nothing needs any more when these are settled.
+    [[nodiscard]] std::vector<std::int64_t> last_of(std::span<const Sequence> finished) const;
+    void remove(std::span<const Sequence> finished);
+
+  private:
+    std::unordered_map<Sequence, std::int64_t> list_of_;
+    std::unordered_map<std::int64_t, std::size_t> uses_;
+};
+
 class QueueStore {
   public:
     QueueStore(storage::Database& database, QueuePolicy policy)
@@ -171,6 +187,7 @@ class QueueStore {
   private:
     storage::Database& database_;
     QueuePolicy policy_;
+    SharedListUses shared_lists_;
 };
 
 }  // namespace nave::broker

@@ -25,7 +25,7 @@ class QueueStoreTest : public StoreTest {
         if (IsSkipped()) {
             return;
         }
-        store_ = std::make_unique<QueueStore>(db(), QueuePolicy{.remember_ms = 1'000, .node = {}});
+        store_ = std::make_unique<QueueStore>(db(), policy());
         NewMesh mesh;
         mesh.mesh.id = mesh.mesh.name = mesh.mesh.slug = "mesh";
         mesh.owner_secret = mesh.root_key = Bytes(32);
@@ -41,6 +41,8 @@ class QueueStoreTest : public StoreTest {
         store_.reset();
         StoreTest::TearDown();
     }
+
+    static QueuePolicy policy() { return {.remember_ms = 1'000, .node = {}}; }
 
     static Append envelope(const std::string& id, Priority priority = Priority::next) {
         Append append;
@@ -301,6 +303,96 @@ TEST_P(QueueStoreTest, KeysWithTooMuchWaitingAreNamed) {
     const auto over = run(store_->backlogs(2)).value();
     ASSERT_EQ(over.size(), 1U);
     EXPECT_EQ(over[0].key, kBob);
+}
+
+// ---- lists of live recipients that envelopes share
+
+class SharedListTest : public QueueStoreTest {
+  protected:
+    static Key numbered(std::uint8_t number) {
+        Key key{};
+        key.fill(number);
+        return key;
+    }
+    static std::vector<Key> keys(std::uint8_t from, std::uint8_t to) {
+        std::vector<Key> all;
+        for (std::uint8_t i = from; i < to; ++i) {
+            all.push_back(numbered(i));
+        }
+        return all;
+    }
+    std::vector<Appended> store_all(std::vector<Append> appends) {
+        auto stored = run(store_->append(std::move(appends)));
+        EXPECT_TRUE(stored) << stored.error().detail;
+        return stored.value();
+    }
+    std::int64_t lists() {
+        return read([](storage::Transaction& tx) -> Result<std::int64_t> {
+                   TRY(const auto row,
+                       tx.query_one("select cast(count(*) as bigint) from mesh_live_list"));
+                   return row->integer(0);
+               })
+            .value();
+    }
+    std::vector<Key> recipients(const std::string& id) {
+        std::vector<Key> all;
+        for (const auto& one : run(store_->status("mesh", id)).value()->recipients) {
+            all.push_back(one.key);
+        }
+        return all;
+    }
+};
+
+BROKER_ON_EVERY_STORE(SharedListTest);
+
+TEST_P(SharedListTest, OneListForAllThatNameItUntilTheLastHasGone) {
+    const auto stored =
+        store_all({to_many("1", keys(10, 30), {}), to_many("2", keys(11, 31), {kBob}),
+                   to_many("3", keys(10, 30), {}), to_many("4", keys(11, 31), {}),
+                   to_many("5", keys(40, 60), {}), to_many("6", {kBob, kCyd}, {}),
+                   to_many("7", {kBob, kCyd}, {}), direct("8", kBob)});
+    EXPECT_EQ(lists(), 2) << "neither for one envelope nor for few keys";
+    EXPECT_EQ(recipients("1"), keys(10, 30));
+    EXPECT_EQ(recipients("3"), keys(10, 30));
+    EXPECT_EQ(recipients("4"), keys(11, 31));
+    EXPECT_EQ(recipients("5"), keys(40, 60));
+    EXPECT_EQ(recipients("6"), (std::vector{kBob, kCyd}));
+    settle({}, {stored[0].sequence, stored[1].sequence});
+    EXPECT_EQ(lists(), 2);
+    EXPECT_EQ(recipients("2"), std::vector{kBob}) << "its delivery row";
+    EXPECT_EQ(recipients("3"), keys(10, 30));
+    settle({}, {stored[2].sequence});
+    EXPECT_EQ(lists(), 1);
+    settle({}, {stored[3].sequence, stored[4].sequence, stored[5].sequence});
+    EXPECT_EQ(lists(), 0);
+    EXPECT_EQ(run(store_->status("mesh", "3")).value()->delivered_at, kTestNow);
+    EXPECT_FALSE(run(store_->status("mesh", "2")).value()->delivered_at);
+}
+
+TEST_P(SharedListTest, AfterAStartAllOfItWaitsForEach) {
+    store_all({to_many("1", keys(10, 30), {}), to_many("2", keys(10, 30), {})});
+    store_ = std::make_unique<QueueStore>(db(), policy());
+    EXPECT_EQ(run(store_->requeue_unsettled()).value(), 40);
+    EXPECT_EQ(lists(), 0);
+    EXPECT_EQ(claim_ids(numbered(29)), (Ids{"1", "2"}));
+}
+
+TEST_P(SharedListTest, AnEnvelopeInDoubtKnowsItsList) {
+    store_all({to_many("1", keys(10, 30), {}), to_many("2", keys(10, 30), {})});
+    EXPECT_EQ(run(store_->requeue({"1"})).value().size(), 20U);
+    EXPECT_EQ(claim_ids(numbered(10)), Ids{"1"});
+    EXPECT_EQ(recipients("2"), keys(10, 30)) << "still has it";
+}
+
+TEST_P(SharedListTest, WhatAProcessLeftBehindIsTrimmed) {
+    const auto stored = store_all({to_many("1", keys(10, 30), {}), to_many("2", keys(10, 30), {}),
+                                   to_many("3", keys(30, 50), {}), to_many("4", keys(30, 50), {})});
+    store_ = std::make_unique<QueueStore>(db(), policy());
+    settle({}, {stored[0].sequence, stored[1].sequence, stored[2].sequence});
+    EXPECT_EQ(lists(), 2) << "another store's";
+    ASSERT_TRUE(run(store_->trim(0, kTestNow)));
+    EXPECT_EQ(lists(), 1);
+    EXPECT_EQ(recipients("4"), keys(30, 50));
 }
 
 TEST_P(QueueStoreTest, WhatExpiredIsNotDeliveredAndGoes) {

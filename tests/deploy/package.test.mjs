@@ -34,7 +34,7 @@ function build(folder, suffix) {
 const sha256 = (file) => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
 
 // The shell texts of the section about the package: what an operator is told to run.
-const [kInstalling, kSecret, kCommand] = [...fs.readFileSync(path.join(kRoot, 'deploy/README.md'), 'utf8')
+const [kInstalling, kSecret, kCommand, kRestoring] = [...fs.readFileSync(path.join(kRoot, 'deploy/README.md'), 'utf8')
     .split('\n## Debian package\n')[1].split('\n## ')[0]
     .matchAll(/```sh\n([^]*?)```/g)].map((match) => match[1].trim());
 
@@ -76,8 +76,11 @@ test('files and modes', () => {
     const files = [...listed.keys()].filter((name) => !name.endsWith('/')).sort();
     assert.deepEqual(files, [
         './etc/nave/nave.env',
+        './lib/systemd/system/nave-backup.service',
+        './lib/systemd/system/nave-backup.timer',
         './lib/systemd/system/nave.service',
         './usr/bin/nave',
+        './usr/lib/nave/nave-backup',
         './usr/share/bash-completion/completions/nave',
         './usr/share/doc/nave/README.md.gz',
         './usr/share/doc/nave/SECURITY.md',
@@ -255,10 +258,29 @@ test('on a machine: service, confinement, upgrade, removal, purge', async (t) =>
 
         await step('commands run with the settings and the user of the service', async () => {
             assert.match(await machine.succeed(kCommand), /^ok +storage +prekeys/m);
-            await machine.succeed(
-                kCommand.replace('nave doctor', 'nave backup /var/lib/nave/copy.backup prekeys'));
-            assert.equal(await machine.succeed('stat -c "%a %U" /var/lib/nave/copy.backup'),
-                         '600 nave\n');
+        });
+
+        await step('backups are made by a timer, kept to a number, and come back', async () => {
+            assert.equal((await machine.succeed('systemctl is-active nave-backup.timer')).trim(),
+                         'active');
+            await machine.succeed('systemd-analyze security --threshold=12 nave-backup.service');
+            await machine.succeed('systemctl start nave-backup');
+            const backups = async () => (await machine.succeed('ls /var/backups/nave'))
+                .trim().split('\n').map((name) => name.replace(/-\d{8}T\d{6}Z/, '')).join(' ');
+            assert.equal(await backups(), 'broker.backup prekeys.backup shade-kt.key');
+            assert.equal(await machine.succeed('stat -c "%a %U" /var/backups/nave ' +
+                                               '/var/backups/nave/*.backup | sort -u'),
+                         '600 nave\n700 nave\n');
+            // The time in the names has seconds: the next one takes another name.
+            await machine.succeed('cd /var/backups/nave && for name in prekeys broker; do' +
+                ' mv $name-*.backup $name-20250101T000000Z.backup; done;' +
+                ' echo BACKUP_KEEP=1 >> /etc/nave/nave.env; systemctl start nave-backup');
+            assert.equal(await backups(), 'broker.backup prekeys.backup shade-kt.key');
+            assert.equal((await machine.run('ls /var/backups/nave/*-2025*')).status, 2);
+
+            await machine.succeed(`set -e\n${kRestoring.replace(/^systemctl start.*\n/, '')}`);
+            await healthy();
+            await machine.succeed('test -e /var/lib/nave/shade-prekeys.db');
         });
 
         await step('an upgrade restarts it and keeps what the operator wrote', async () => {
@@ -286,7 +308,9 @@ test('on a machine: service, confinement, upgrade, removal, purge', async (t) =>
 
         await step('purging takes everything', async () => {
             await machine.succeed(`${kApt} purge nave`);
-            await machine.succeed('test ! -e /etc/nave -a ! -e /var/lib/nave');
+            await machine.succeed('test ! -e /etc/nave -a ! -e /var/lib/nave' +
+                                  ' -a -e /var/backups/nave/shade-kt.key');
+            assert.notEqual((await machine.run('systemctl is-active nave-backup.timer')).status, 0);
             assert.equal((await machine.run('systemctl cat nave')).status, 1);
             assert.equal((await machine.run('dpkg-query --status nave')).status, 1);
         });

@@ -135,13 +135,10 @@ render() { # render TEMPLATE
 copy_own_files() {
     local file
     [ "$source" = "$(cd "$base/deploy" 2>/dev/null && pwd)" ] && return
-    for file in install.sh upgrade.sh backup.sh operator.sh; do
-        put "$base/deploy/$file" 755 <"$source/$file"
-    done
-    folder "$base/deploy/systemd"
-    for file in env.example compose.yml cloudflared-config.yml.template systemd/nave-{server,backend,cloudflared,backup}.service \
-        systemd/nave-backup.timer; do
-        if [ -f "$source/$file" ]; then put "$base/deploy/$file" 644 <"$source/$file"; fi
+    folder "$base/deploy/systemd" "$base/deploy/proxy"
+    for file in "$source"/*.sh; do put "$base/deploy/${file##*/}" 755 <"$file"; done
+    for file in "$source"/{env.example,*.yml,*.template,systemd/*,proxy/*}; do
+        if [ -f "$file" ]; then put "$base/deploy${file#"$source"}" 644 <"$file"; fi
     done
 }
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 // A stand-in for `systemctl --user` on hosts without systemd: it writes every call down, and runs
 // the services of ~/.config/systemd/user as plain processes, by their Environment=,
-// EnvironmentFile=, ExecStart= and StandardOutput=append:. No sandbox, no restarts, no ordering.
+// EnvironmentFile=, ExecStartPre=, ExecStart=, ExecStop= and StandardOutput=append:. No sandbox, no
+// restarts, no ordering.
 // State lies in FAKE_SYSTEMD_DIR: `calls`, and UNIT.pid for each started service.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 
@@ -48,13 +49,8 @@ function pidOf(unit) {
     }
 }
 
-function start(unit) {
-    if (unit.endsWith('.timer') || pidOf(unit)) {
-        readUnit(unit);
-        fs.writeFileSync(path.join(state, `${unit}.on`), '');
-        return;
-    }
-    const keys = readUnit(unit);
+// The environment and the log of a service, as its file says.
+function surroundings(keys) {
     const env = { ...process.env };
     for (const pair of (keys.Environment ?? []).flatMap(words)) {
         env[pair.slice(0, pair.indexOf('='))] = pair.slice(pair.indexOf('=') + 1);
@@ -71,10 +67,28 @@ function start(unit) {
             }
         }
     }
-    const [command, ...rest] = words(keys.ExecStart[0]);
     const log = (keys.StandardOutput?.[0] ?? 'append:/dev/null').replace('append:', '');
     const output = fs.openSync(log.replaceAll('%%', '%'), 'a');
-    const child = spawn(command, rest, { env, detached: true, stdio: ['ignore', output, output] });
+    return { env, stdio: ['ignore', output, output] };
+}
+
+function runAll(lines, options) {
+    for (const line of lines ?? []) {
+        const [command, ...rest] = words(line.replace(/^-/, ''));
+        spawnSync(command, rest, options);
+    }
+}
+
+function start(unit) {
+    const keys = readUnit(unit);
+    if (unit.endsWith('.timer') || pidOf(unit)) {
+        fs.writeFileSync(path.join(state, `${unit}.on`), '');
+        return;
+    }
+    const options = surroundings(keys);
+    runAll(keys.ExecStartPre, options);
+    const [command, ...rest] = words(keys.ExecStart[0]);
+    const child = spawn(command, rest, { ...options, detached: true });
     child.on('error', () => {});
     fs.writeFileSync(path.join(state, `${unit}.pid`), String(child.pid ?? 0));
     fs.writeFileSync(path.join(state, `${unit}.on`), '');
@@ -84,7 +98,11 @@ function start(unit) {
 async function stop(unit) {
     const pid = pidOf(unit);
     if (pid) {
-        process.kill(pid, 'SIGTERM');
+        const keys = readUnit(unit);
+        runAll(keys.ExecStop, surroundings(keys));
+        if (pidOf(unit)) {
+            process.kill(pid, 'SIGTERM');
+        }
         const end = Date.now() + 20_000;
         while (pidOf(unit)) {
             if (Date.now() > end) {

@@ -88,8 +88,9 @@ export class OperatorHome {
         return `http://127.0.0.1:${this.port}`;
     }
 
+    // No test may reach the home of whoever runs it, whatever else `extra` brings along.
     environment(extra = {}) {
-        return cleanEnvironment({
+        const env = cleanEnvironment({
             HOME: this.home,
             PATH: `${this.bin}:${process.env.PATH}`,
             FAKE_SYSTEMD_DIR: this.state,
@@ -97,6 +98,10 @@ export class OperatorHome {
             XDG_RUNTIME_DIR: this.state,
             ...extra,
         });
+        if (!env.HOME.startsWith(`${this.scratch}/`) || !env.PATH.startsWith(`${this.bin}:`)) {
+            throw new Error(`outside of the scratch folder: HOME=${env.HOME} PATH=${env.PATH}`);
+        }
+        return env;
     }
 
     // { code, stdout, stderr, text } of one run of deploy/install.sh, or of another command.

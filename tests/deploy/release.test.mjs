@@ -137,12 +137,14 @@ test('nothing but plans is nothing to release', () => {
 });
 
 test('the changelog of this tree can be cut', () => {
-    const changelog = fs.readFileSync(path.join(kRoot, 'CHANGELOG.md'), 'utf8');
+    // With a line more, as right after a release there is nothing to cut.
+    const changelog = fs.readFileSync(path.join(kRoot, 'CHANGELOG.md'), 'utf8')
+        .replace('## [Unreleased]\n', '## [Unreleased]\n\n### Added\n\n- One more line.\n');
     const { version, read } = repository({ changelog });
-    const cut = version('0.2.0');
+    const cut = version('999.0.0');
     assert.equal(cut.status, 0, cut.stderr);
     const lines = (text) => text.split('\n').filter((line) => line !== '').sort();
-    assert.deepEqual(lines(read('CHANGELOG.md').replace('## [0.2.0] - 2026-01-01\n', '')),
+    assert.deepEqual(lines(read('CHANGELOG.md').replace('## [999.0.0] - 2026-01-01\n', '')),
                      lines(changelog));
 });
 

@@ -19,7 +19,7 @@ import { temporaryDirectory } from '../support/server.mjs';
 import { buildStandIns } from '../support/stand_ins.mjs';
 
 const kRoot = fileURLToPath(new URL('../..', import.meta.url));
-const kDeadlineMs = 480_000;
+const kDeadlineMs = 600_000;
 const kTag = 'ghcr.io/nave/nave:latest';
 
 const guide = fs.readFileSync(path.join(kRoot, 'docs/admin-guide.md'), 'utf8');

@@ -15,8 +15,8 @@ class Entropy {
 };
 
 // The operating system's generator (getrandom), of which each thread keeps a few hundred bytes in
-// reserve: a call costs as much as storing an envelope's row does. A child made by fork() would
-// hand out its parent's reserve again; processes here fork only to become another program.
+// reserve: an id for every message would be a system call for every message. A child made by fork()
+// would hand out its parent's reserve again; processes here fork only to become another program.
 class SystemEntropy final : public Entropy {
   public:
     void fill(std::span<std::uint8_t> out) override;

@@ -8,13 +8,22 @@
 
 namespace nave::broker {
 
-EventSocket::EventSocket(std::shared_ptr<net::ResponseStream> stream) : stream_(std::move(stream)) {
+namespace {
+
+// For how an event is written, and for the one that says goodbye.
+constexpr std::size_t kFramingMax = std::size_t{64} << 10;
+
+}  // namespace
+
+EventSocket::EventSocket(std::shared_ptr<net::ResponseStream> stream, std::size_t buffered_max)
+    : stream_(std::move(stream)), buffered_max_(buffered_max) {
+    stream_->set_buffered_max(buffered_max + kFramingMax);
     // The stream keeps the socket until then.
     stream_->on_closed([self = EventSocketPtr(this)] { self->end(); });
 }
 
 bool EventSocket::send_text(std::string_view payload) {
-    overflowed_ = overflowed_ || buffered() > kBufferedMax;
+    overflowed_ = overflowed_ || buffered() + payload.size() > buffered_max_;
     return open_ && !overflowed_ && stream_->write(net::sse_frame(std::nullopt, {}, payload));
 }
 

@@ -6,6 +6,7 @@
 #include "net/response.h"
 #include "net/websocket.h"
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -15,7 +16,8 @@ namespace nave::broker {
 
 class EventSocket final : public net::WebSocket {
   public:
-    explicit EventSocket(std::shared_ptr<net::ResponseStream> stream);
+    // A reader that leaves more than `buffered_max` bytes unread is too slow.
+    EventSocket(std::shared_ptr<net::ResponseStream> stream, std::size_t buffered_max);
 
     // Called once, when the stream ends by either side.
     void on_end(std::move_only_function<void()> fn) { on_end_ = std::move(fn); }
@@ -37,12 +39,11 @@ class EventSocket final : public net::WebSocket {
     [[nodiscard]] bool overflowed() const { return overflowed_; }
 
   private:
-    static constexpr std::size_t kBufferedMax = std::size_t{4} << 20;
-
     void end();
 
     std::shared_ptr<net::ResponseStream> stream_;
     std::move_only_function<void()> on_end_;
+    std::size_t buffered_max_;
     bool open_ = true;
     bool overflowed_ = false;
 };

@@ -13,6 +13,7 @@ namespace nave::broker {
 namespace {
 
 constexpr std::chrono::milliseconds kWatch{1'000};
+constexpr std::size_t kBuffered = std::size_t{1} << 20;
 constexpr int kKeepAliveRounds = 15;  // and the key is looked up again
 
 }  // namespace
@@ -66,7 +67,9 @@ void HttpPeers::attach(const Caller& caller, Profile profile,
                        std::shared_ptr<net::ResponseStream> stream) {
     profile.session_id = session_of(caller.key, profile.session_id);
     const auto presence_id = std::make_shared<std::string>();
-    const EventSocketPtr socket(new EventSocket(std::move(stream)));
+    // As of a WebSocket: delivery stops at half a MiB and the envelope that goes beyond.
+    const std::size_t buffered_max = kBuffered + 2 * broker_.config.message_bytes_max;
+    const EventSocketPtr socket(new EventSocket(std::move(stream), buffered_max));
     socket->on_end([this, raw = socket.get(), presence_id] { on_end(raw, *presence_id); });
     if (broker_.cluster == nullptr) {
         const auto arrival = broker_.admit(caller.member, std::nullopt, std::move(profile), socket);

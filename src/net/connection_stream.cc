@@ -22,6 +22,10 @@ std::size_t Connection::Stream::buffered() const {
     return connection_ ? connection_->unsent() : 0;
 }
 
+void Connection::Stream::set_buffered_max(std::size_t bytes) {
+    buffered_max_ = bytes;
+}
+
 void Connection::Stream::close() {
     on_closed_ = nullptr;
     if (const auto connection = std::exchange(connection_, nullptr)) {
@@ -59,7 +63,7 @@ void Connection::start_stream(Response& response, bool chunked) {
     write_deadline_ = core_->now + core_->limits.write_timeout;
     phase_ = Phase::streaming;
     stream_chunked_ = chunked;
-    auto stream = std::make_shared<Stream>(*this);
+    auto stream = std::make_shared<Stream>(*this, core_->limits.stream_buffer_max);
     stream_ = stream.get();
     try {
         response.stream(std::move(stream));
@@ -88,7 +92,7 @@ bool Connection::stream_write(std::string_view bytes) {
         out.append(bytes);
     }
     // Closing calls back into the writer, so it waits until the writer has returned.
-    doomed_ = unsent() > core_->limits.stream_buffer_max;
+    doomed_ = unsent() > stream_->buffered_max();
     if (!flush_scheduled_) {
         flush_scheduled_ = true;
         core_->schedule_flush(*this);

@@ -6,6 +6,7 @@
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
+#include <cstddef>
 #include <functional>
 #include <string_view>
 
@@ -15,7 +16,8 @@ namespace nave::net {
 // aborts: the client must not take a truncated response for a whole one.
 class Connection::Stream final : public ResponseStream {
   public:
-    explicit Stream(Connection& connection) : connection_(&connection) {}
+    Stream(Connection& connection, std::size_t buffered_max)
+        : connection_(&connection), buffered_max_(buffered_max) {}
     ~Stream() override { abort(); }
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
@@ -23,6 +25,8 @@ class Connection::Stream final : public ResponseStream {
     bool write(std::string_view bytes) override;
     void flush() override;
     [[nodiscard]] std::size_t buffered() const override;
+    void set_buffered_max(std::size_t bytes) override;
+    [[nodiscard]] std::size_t buffered_max() const { return buffered_max_; }
     void close() override;
     void abort() override;
     void on_closed(std::move_only_function<void()> fn) override;
@@ -32,6 +36,7 @@ class Connection::Stream final : public ResponseStream {
 
   private:
     boost::intrusive_ptr<Connection> connection_;  // null once ended
+    std::size_t buffered_max_;
     std::move_only_function<void()> on_closed_;
 };
 

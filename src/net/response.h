@@ -27,6 +27,8 @@ class ResponseStream {
     virtual void flush() {}
     // Bytes queued and not yet taken by the kernel.
     [[nodiscard]] virtual std::size_t buffered() const = 0;
+    // How many may be: beyond it the stream is aborted. ServerLimits::stream_buffer_max unless set.
+    virtual void set_buffered_max(std::size_t /*bytes*/) {}
     // Ends the response cleanly; abort() resets the connection.
     virtual void close() = 0;
     virtual void abort() = 0;

@@ -2,25 +2,18 @@
 // default): their sockets stay open, /health says degraded, what cannot be stored is refused in
 // time and in both dialects, and afterwards nothing acknowledged is missing.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { describe } from 'node:test';
 import { Account, Courier } from '../support/broker_courier.mjs';
 import { BrokerAdmin, peerKeys } from '../support/broker_peer.mjs';
 import { sample, Scene } from '../support/broker_scene.mjs';
-import { kDatabasePassword, Postgres, postgresMissing } from '../support/postgres.mjs';
+import { onEachOutage, outagesMissing } from '../support/outages.mjs';
+import { kDatabasePassword } from '../support/postgres.mjs';
 import { Server, until } from '../support/server.mjs';
-import { kBrokerAdminToken, stores } from '../support/stores.mjs';
+import { kBrokerAdminToken } from '../support/stores.mjs';
 
 const kOutageSeconds = Number(process.env.NAVE_BROKER_OUTAGE_SECONDS ?? 15);
 const kAnswerMs = 15_000;
 const kNames = ['ada', 'bob', 'cyd', 'dan'];
-const skip =
-    (!stores().includes('postgres') && 'PostgreSQL is not among NAVE_STORES') ||
-    (process.env.NAVE_TEST_PG_URL && 'needs a cluster of its own') ||
-    postgresMissing() ||
-    false;
 
 async function startBroker(postgres) {
     const server = await Server.start({
@@ -167,25 +160,6 @@ async function scenario(postgres, t, goDown) {
     }
 }
 
-describe('PostgreSQL outage under the broker', { skip }, () => {
-    test('an orderly stop and start', async (t) => {
-        const postgres = await Postgres.start();
-        try {
-            await scenario(postgres, t, () => postgres.down());
-        } finally {
-            await postgres.finish();
-        }
-    });
-
-    test('a crash of the database and its recovery', async (t) => {
-        const postgres = await Postgres.start();
-        const script = fileURLToPath(new URL('../../scripts/private-postgres', import.meta.url));
-        try {
-            await scenario(postgres, t, () =>
-                promisify(execFile)(script, ['crash', postgres.directory]),
-            );
-        } finally {
-            await postgres.finish();
-        }
-    });
+describe('PostgreSQL outage under the broker', { skip: outagesMissing() }, () => {
+    onEachOutage(scenario);
 });

@@ -2,23 +2,16 @@
 // so in /health, answers everything within its deadline, and has lost nothing afterwards.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, test } from 'node:test';
 import { Api, b64, Device } from '../support/client.mjs';
 import { expectDistinct, expectOutcome } from '../support/expect.mjs';
-import { kDatabasePassword, Postgres, postgresMissing } from '../support/postgres.mjs';
+import { onEachOutage, outagesMissing } from '../support/outages.mjs';
+import { kDatabasePassword, Postgres } from '../support/postgres.mjs';
 import { Server, until } from '../support/server.mjs';
-import { kUnlimited, stores } from '../support/stores.mjs';
+import { kUnlimited } from '../support/stores.mjs';
 
 const kOutageSeconds = Number(process.env.NAVE_OUTAGE_SECONDS ?? 45);
 const kAnswerMs = 30_000;
-const skip =
-    (!stores().includes('postgres') && 'PostgreSQL is not among NAVE_STORES') ||
-    (process.env.NAVE_TEST_PG_URL && 'needs a cluster of its own') ||
-    postgresMissing() ||
-    false;
 
 async function scenario(postgres, t, goDown) {
     const url = await postgres.createDatabase();
@@ -141,27 +134,8 @@ async function scenario(postgres, t, goDown) {
     await server.finish();
 }
 
-describe('PostgreSQL outage', { skip }, () => {
-    test('an orderly stop and start', async (t) => {
-        const postgres = await Postgres.start();
-        try {
-            await scenario(postgres, t, () => postgres.down());
-        } finally {
-            await postgres.finish();
-        }
-    });
-
-    test('a crash of the database and its recovery', async (t) => {
-        const postgres = await Postgres.start();
-        const script = fileURLToPath(new URL('../../scripts/private-postgres', import.meta.url));
-        try {
-            await scenario(postgres, t, () =>
-                promisify(execFile)(script, ['crash', postgres.directory]),
-            );
-        } finally {
-            await postgres.finish();
-        }
-    });
+describe('PostgreSQL outage', { skip: outagesMissing() }, () => {
+    onEachOutage(scenario);
 
     test('a server started while the database is down says so, and serves later or ends clearly', async () => {
         const postgres = await Postgres.start();

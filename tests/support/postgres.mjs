@@ -56,6 +56,12 @@ export class Postgres {
         }
     }
 
+    // Ends as a crash does: it recovers when it starts again.
+    async crash() {
+        process.removeListener('exit', this.stopAtExit);
+        await run(kScript, ['crash', this.directory], { timeout: 120_000 });
+    }
+
     // The URL of another database of this cluster.
     urlOf(database) {
         const parts = /^(postgres(?:ql)?:\/\/[^/?]*)(?:\/[^?]*)?(\?.*)?$/.exec(this.url);

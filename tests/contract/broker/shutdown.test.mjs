@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { BrokerAdmin } from '../../support/broker_peer.mjs';
 import { onEachBroker, sample, Scene } from '../../support/broker_scene.mjs';
-import { Postgres, postgresMissing } from '../../support/postgres.mjs';
+import { outagesMissing } from '../../support/outages.mjs';
+import { Postgres } from '../../support/postgres.mjs';
 import { Server, until } from '../../support/server.mjs';
-import { kBrokerAdminToken, stores } from '../../support/stores.mjs';
+import { kBrokerAdminToken } from '../../support/stores.mjs';
 import { rawConnect } from '../../support/ws_echo.mjs';
 
 // The broker gives itself 5 s; a machine that is busy with other things, more.
@@ -83,13 +84,7 @@ onEachBroker('shutting down', (context) => {
     });
 });
 
-const skip =
-    (!stores().includes('postgres') && 'PostgreSQL is not among NAVE_STORES') ||
-    (process.env.NAVE_TEST_PG_URL && 'needs a cluster of its own') ||
-    postgresMissing() ||
-    false;
-
-describe('shutting down while PostgreSQL is down', { skip }, () => {
+describe('shutting down while PostgreSQL is down', { skip: outagesMissing() }, () => {
     test('1001 and exit 0 all the same', async (t) => {
         const postgres = await Postgres.start();
         t.after(() => postgres.finish());

@@ -47,17 +47,55 @@ export function parseObject(data: string): Json | null {
     }
 }
 
-// Members of an event: those with the type that is expected of them.
-export function members(
-    source: Json,
+// What every state says of its server.
+export interface StateHead {
+    readonly version: string;
+    readonly commit: string;
+    // Another one after every start.
+    readonly bootId: string;
+    readonly startedAt: number;
+    readonly now: number;
+    readonly lastEventId: number;
+}
+
+export function parseHead(source: Json, bootId: string): StateHead {
+    const now = count(source['now']);
+    return {
+        version: text(source['version'], '?'),
+        commit: text(source['commit']),
+        bootId,
+        startedAt: count(source['startedAt'], now),
+        now,
+        lastEventId: count(source['lastEventId']),
+    };
+}
+
+export interface WireEvent {
+    readonly ts: number;
+    readonly type: string;
+}
+
+// An event, with those of its optional members that have the type expected of them. Null when the
+// data is none: the feed skips it.
+export function parseMembers<E extends WireEvent>(
+    type: string,
+    data: string,
     texts: readonly string[],
     numbers: readonly string[],
-): Json {
+): E | null {
+    const source = parseObject(data);
+    if (source === null || typeof source['ts'] !== 'number') {
+        return null;
+    }
     const names = [
         ...texts.filter((name) => typeof source[name] === 'string'),
         ...numbers.filter((name) => typeof source[name] === 'number'),
     ];
-    return Object.fromEntries(names.map((name) => [name, source[name]]));
+    return {
+        ...Object.fromEntries(names.map((name) => [name, source[name]])),
+        ts: source['ts'],
+        type: text(source['type'], type),
+    } as E;
 }
 
 export interface StorageState {

@@ -3,13 +3,16 @@
 // the page cannot do without is demanded.
 import { type History, parseHistory } from '../../live/history.ts';
 import {
+    type StateHead,
     type StorageState,
     UnexpectedAnswer,
+    type WireEvent,
     count,
     counts,
     list,
-    members,
     object,
+    parseHead,
+    parseMembers,
     parseObject,
     parseStorage,
     text,
@@ -105,13 +108,7 @@ export const seriesNames = [
 export type SeriesName = (typeof seriesNames)[number];
 const gauges: readonly SeriesName[] = ['queueDepth', 'connected'];
 
-export interface BrokerState {
-    readonly version: string;
-    readonly commit: string;
-    readonly bootId: string;
-    readonly startedAt: number;
-    readonly now: number;
-    readonly lastEventId: number;
+export interface BrokerState extends StateHead {
     readonly tick: number;
     readonly figures: Figures;
     readonly limits: Limits;
@@ -131,9 +128,7 @@ export interface Tick {
     readonly gone: readonly string[];
 }
 
-export interface BrokerEvent {
-    readonly ts: number;
-    readonly type: string;
+export interface BrokerEvent extends WireEvent {
     readonly mesh?: string;
     readonly name?: string;
     readonly key?: string;
@@ -225,20 +220,15 @@ export function parseState(value: unknown): BrokerState {
     if (source['service'] !== 'broker' || typeof source['bootId'] !== 'string') {
         throw new UnexpectedAnswer('The answer is not an observer state; is this a broker?');
     }
-    const now = count(source['now']);
+    const head = parseHead(source, source['bootId']);
     return {
-        version: text(source['version'], '?'),
-        commit: text(source['commit']),
-        bootId: source['bootId'],
-        startedAt: count(source['startedAt'], now),
-        now,
-        lastEventId: count(source['lastEventId']),
+        ...head,
         tick: count(source['tick']),
         figures: parseFigures(source['figures']),
         limits: parseLimits(source['limits']),
         meshes: list(source['meshes']).map(parseMesh),
         peers: list(source['peers']).map(parsePeer),
-        history: parseHistory(source['history'], seriesNames, gauges, now),
+        history: parseHistory(source['history'], seriesNames, gauges, head.now),
     };
 }
 
@@ -260,15 +250,5 @@ export function parseTick(data: string): Tick | null {
 const textMembers = ['mesh', 'name', 'key', 'status', 'before', 'source', 'reason'];
 const countMembers = ['count', 'inFlight', 'buffered'];
 
-// Null when the data is not an event: the feed skips it.
-export function parseEvent(type: string, data: string): BrokerEvent | null {
-    const source = parseObject(data);
-    if (source === null || typeof source['ts'] !== 'number') {
-        return null;
-    }
-    return {
-        ...members(source, textMembers, countMembers),
-        ts: source['ts'],
-        type: text(source['type'], type),
-    };
-}
+export const parseEvent = (type: string, data: string) =>
+    parseMembers<BrokerEvent>(type, data, textMembers, countMembers);

@@ -1,51 +1,37 @@
 // What is sent and delivered, and what waits, over time.
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import { useNow } from '../../console/clock.ts';
 import { gather } from '../../live/history.ts';
 import { Chart } from '../../ui/chart.tsx';
 import type { Series } from '../../ui/chart_data.ts';
-import { formatCount, minute, second } from '../../ui/format.ts';
+import { formatCount, second } from '../../ui/format.ts';
 import { Panel, Section } from '../../ui/panel.tsx';
 import { RateChart } from '../../ui/rate_chart.tsx';
-import { Segmented } from '../../ui/segmented.tsx';
+import { useTimeSpan } from '../../ui/time_span.tsx';
 import { useCurrentHistory } from '../../ui/use_history.ts';
 import { type Model, serverTime } from './model.ts';
 
-const windows = [
+const spans = [
     { value: '5', label: '5 min', rateBin: 5 * second, gaugeBin: 5 * second },
     { value: '15', label: '15 min', rateBin: 15 * second, gaugeBin: 10 * second },
     { value: '30', label: '30 min', rateBin: 30 * second, gaugeBin: 15 * second },
 ] as const;
-type WindowChoice = (typeof windows)[number]['value'];
 
 export function TrafficSection({ model }: { model: Model }) {
-    const [choice, setChoice] = useState<WindowChoice>('5');
-    const scale = windows.find((one) => one.value === choice) ?? windows[0];
-    const windowMs = Number(scale.value) * minute;
+    const { span, windowMs, control } = useTimeSpan(spans, spans[0]);
     const { figures } = model.state;
     const history = useCurrentHistory(model.state.history, serverTime(model, useNow()));
     const rates = useMemo(
-        () => gather(history, windowMs, scale.rateBin, true),
-        [history, windowMs, scale],
+        () => gather(history, windowMs, span.rateBin, true),
+        [history, windowMs, span],
     );
     const levels = useMemo(
-        () => gather(history, windowMs, scale.gaugeBin),
-        [history, windowMs, scale],
+        () => gather(history, windowMs, span.gaugeBin),
+        [history, windowMs, span],
     );
     const rate = { history, bins: rates, windowMs };
     return (
-        <Section
-            id="traffic"
-            title="Traffic"
-            aside={
-                <Segmented<WindowChoice>
-                    label="Time span of the charts"
-                    options={windows}
-                    value={choice}
-                    onChange={setChoice}
-                />
-            }
-        >
+        <Section id="traffic" title="Traffic" aside={control}>
             <Panel
                 title="Envelopes"
                 span="wide"

@@ -4,15 +4,17 @@
 
 import { type History, parseHistory } from '../../live/history.ts';
 import {
+    type StateHead,
     type StorageState,
     UnexpectedAnswer,
+    type WireEvent,
     count,
     counts,
     list,
-    members,
     object,
     optionalText,
-    parseObject,
+    parseHead,
+    parseMembers,
     parseStorage,
     text,
     time,
@@ -80,12 +82,7 @@ export interface KeyTransparency {
     trouble: string | null;
 }
 
-export interface ObserverState {
-    readonly version: string;
-    readonly commit: string;
-    readonly bootId: string;
-    readonly startedAt: number;
-    readonly now: number;
+export interface ObserverState extends StateHead {
     readonly storage: StorageState;
     readonly totals: Totals;
     readonly counters: Counters;
@@ -100,12 +97,9 @@ export interface ObserverState {
     readonly keyTransparency: KeyTransparency | null;
     readonly history: History<SeriesName>;
     readonly observerClients: number;
-    readonly lastEventId: number;
 }
 
-export interface ObserverEvent {
-    readonly ts: number;
-    readonly type: string;
+export interface ObserverEvent extends WireEvent {
     readonly addressHash?: string;
     readonly address?: string;
     readonly suite?: string;
@@ -174,13 +168,9 @@ export function parseState(value: unknown): ObserverState {
     }
     const cleanup = object(source['cleanup']);
     const transparency = source['keyTransparency'];
-    const now = source['now'];
+    const head = parseHead(source, source['bootId']);
     return {
-        version: text(source['version'], '?'),
-        commit: text(source['commit']),
-        bootId: source['bootId'],
-        startedAt: count(source['startedAt'], now),
-        now,
+        ...head,
         storage: parseStorage(source['storage']),
         totals: parseTotals(source['totals']),
         counters: parseCounters(source['counters']),
@@ -200,24 +190,13 @@ export function parseState(value: unknown): ObserverState {
                       trouble: optionalText(object(transparency)['trouble']),
                   }
                 : null,
-        history: parseHistory(source['history'], seriesNames, gauges, now),
+        history: parseHistory(source['history'], seriesNames, gauges, head.now),
         observerClients: count(source['observerClients']),
-        lastEventId: count(source['lastEventId']),
     };
 }
 
 const textMembers = ['addressHash', 'address', 'suite', 'oneTime', 'kem', 'ipPrefixHash', 'limit'];
 const countMembers = ['remaining', 'kemRemaining', 'count', 'treeSize'];
 
-// Null when the data is not an event: the feed skips it.
-export function parseEvent(type: string, data: string): ObserverEvent | null {
-    const source = parseObject(data);
-    if (source === null || typeof source['ts'] !== 'number') {
-        return null;
-    }
-    return {
-        ...members(source, textMembers, countMembers),
-        ts: source['ts'],
-        type: text(source['type'], type),
-    };
-}
+export const parseEvent = (type: string, data: string) =>
+    parseMembers<ObserverEvent>(type, data, textMembers, countMembers);

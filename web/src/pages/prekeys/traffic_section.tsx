@@ -1,50 +1,36 @@
 // What is asked of the server, and what it gave.
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import { useNow } from '../../console/clock.ts';
 import { type Bins, type History, gather, sumOver } from '../../live/history.ts';
 import { Chart } from '../../ui/chart.tsx';
 import type { Series } from '../../ui/chart_data.ts';
-import { formatCount, formatPercent, minute, second } from '../../ui/format.ts';
+import { formatCount, formatPercent, second } from '../../ui/format.ts';
 import { Figure, Figures, Panel, Section } from '../../ui/panel.tsx';
 import { RateChart } from '../../ui/rate_chart.tsx';
-import { Segmented } from '../../ui/segmented.tsx';
+import { useTimeSpan } from '../../ui/time_span.tsx';
 import { useCurrentHistory } from '../../ui/use_history.ts';
 import type { SeriesName } from './api.ts';
 import { type Model, serverTime } from './model.ts';
 
-const windows = [
+const spans = [
     { value: '5', label: '5 min', lineBin: 10 * second, barBin: 10 * second },
     { value: '15', label: '15 min', lineBin: 20 * second, barBin: 30 * second },
     { value: '30', label: '30 min', lineBin: 30 * second, barBin: 60 * second },
 ] as const;
-type WindowChoice = (typeof windows)[number]['value'];
 
 export function TrafficSection({ model }: { model: Model }) {
-    const [choice, setChoice] = useState<WindowChoice>('30');
-    const scale = windows.find((one) => one.value === choice) ?? windows[2];
-    const windowMs = Number(scale.value) * minute;
+    const { span, windowMs, control } = useTimeSpan(spans, spans[2]);
     const history = useCurrentHistory(model.state.history, serverTime(model, useNow()));
     const rates = useMemo(
-        () => gather(history, windowMs, scale.lineBin, true),
-        [history, windowMs, scale],
+        () => gather(history, windowMs, span.lineBin, true),
+        [history, windowMs, span],
     );
     const outcomes = useMemo(
-        () => gather(history, windowMs, scale.barBin),
-        [history, windowMs, scale],
+        () => gather(history, windowMs, span.barBin),
+        [history, windowMs, span],
     );
     return (
-        <Section
-            id="traffic"
-            title="Traffic"
-            aside={
-                <Segmented<WindowChoice>
-                    label="Time span of the charts"
-                    options={windows}
-                    value={choice}
-                    onChange={setChoice}
-                />
-            }
-        >
+        <Section id="traffic" title="Traffic" aside={control}>
             <Panel
                 title="Requests"
                 span="wide"

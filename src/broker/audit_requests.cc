@@ -24,13 +24,7 @@ Task<Result<void>> audit_query(Session& session, Presence& presence, const Clien
     limit = limit == 0 ? kLimitDefault : limit;
     const std::optional<std::int64_t> end = before == 0 ? std::nullopt : std::optional(before);
     CO_TRY(const auto records, co_await broker.audits.latest(presence.mesh_id, end, limit));
-    AnswerList list;
-    for (const AuditRecord& record : records) {
-        list.add([&](json::ObjectWriter& writer) { write_audit_record(writer, record); });
-    }
-    Answer answer("audit_result", request.request_id);
-    list.finish(answer, "entries");
-    session.reply(answer.take());
+    reply_list(session, request, "audit_result", "entries", records, &write_audit_record);
     co_return ok();
 }
 

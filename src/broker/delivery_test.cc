@@ -15,11 +15,6 @@
 namespace nave::broker {
 namespace {
 
-Key key_number(std::uint8_t number) {
-    Key key{};
-    key[0] = number;
-    return key;
-}
 const Key kAda = key_number(1);
 const Key kBob = key_number(2);
 const Key kCyd = key_number(3);

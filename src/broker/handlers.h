@@ -3,6 +3,9 @@
 #pragma once
 
 #include "broker/session.h"
+#include "broker/wire.h"
+
+#include <string_view>
 
 namespace nave::broker::handlers {
 
@@ -28,5 +31,19 @@ Handler kick, disconnect, ban, unban, list_bans;
 
 // audit_requests.cc
 Handler audit_query, audit_verify;
+
+// Answers with the list `name`, to which `write` adds the members of each item. Cut as AnswerList
+// is.
+template <class Items, class Write>
+void reply_list(Session& session, const ClientRequest& request, std::string_view type,
+                std::string_view name, const Items& items, Write write) {
+    AnswerList list;
+    for (const auto& item : items) {
+        list.add([&](json::ObjectWriter& writer) { write(writer, item); });
+    }
+    Answer answer(type, request.request_id);
+    list.finish(answer, name);
+    session.reply(answer.take());
+}
 
 }  // namespace nave::broker::handlers

@@ -37,19 +37,14 @@ Task<Result<void>> recall(Session& session, Presence& presence, const ClientRequ
     CO_TRY(std::string query, required_text(request.fields, "query", kQueryBytes));
     CO_TRY(const auto memories,
            co_await session.broker().memories.recall(presence.mesh_id, std::move(query)));
-    AnswerList list;
-    for (const Memory& memory : memories) {
-        list.add([&](json::ObjectWriter& writer) {
-            writer.plain("id", memory.id);
-            writer.text("content", memory.content);
-            writer.raw("tags", memory.tags);
-            writer.text("rememberedBy", memory.remembered_by_name);
-            writer.plain("rememberedAt", iso8601(memory.remembered_at));
-        });
-    }
-    Answer answer("memory_results", request.request_id);
-    list.finish(answer, "memories");
-    session.reply(answer.take());
+    reply_list(session, request, "memory_results", "memories", memories,
+               [](json::ObjectWriter& writer, const Memory& memory) {
+                   writer.plain("id", memory.id);
+                   writer.text("content", memory.content);
+                   writer.raw("tags", memory.tags);
+                   writer.text("rememberedBy", memory.remembered_by_name);
+                   writer.plain("rememberedAt", iso8601(memory.remembered_at));
+               });
     co_return ok();
 }
 

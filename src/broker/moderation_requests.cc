@@ -227,18 +227,13 @@ Task<Result<void>> list_bans(Session& session, Presence& presence, const ClientR
     Broker& broker = session.broker();
     CO_TRY_VOID(broker.require_admin(presence.member));
     CO_TRY(const auto banned, co_await members_of(broker, presence.mesh_id, true));
-    AnswerList list;
-    for (const Member& member : banned) {
-        list.add([&](json::ObjectWriter& writer) {
-            writer.text("name", member.display_name);
-            writer.plain("pubkey", hex_key(member.key));
-            writer.plain("memberId", member.id);
-            writer.plain("revokedAt", iso8601(*member.revoked_at));
-        });
-    }
-    Answer answer("list_bans_result", request.request_id);
-    list.finish(answer, "bans");
-    session.reply(answer.take());
+    reply_list(session, request, "list_bans_result", "bans", banned,
+               [](json::ObjectWriter& writer, const Member& member) {
+                   writer.text("name", member.display_name);
+                   writer.plain("pubkey", hex_key(member.key));
+                   writer.plain("memberId", member.id);
+                   writer.plain("revokedAt", iso8601(*member.revoked_at));
+               });
     co_return ok();
 }
 

@@ -13,11 +13,6 @@ namespace {
 
 using Kind = ArrivalOutcome::Kind;
 
-Key key_number(std::uint8_t number) {
-    Key key{};
-    key[0] = number;
-    return key;
-}
 const Key kAda = key_number(1);
 const Key kSession = key_number(11);
 
@@ -29,16 +24,7 @@ class PresenceStoreTest : public StoreTest {
             return;
         }
         script("delete from mesh_presence; delete from mesh_node; delete from mesh_replay;");
-        NewMesh mesh;
-        mesh.mesh.id = mesh.mesh.name = mesh.mesh.slug = "mesh";
-        mesh.owner_secret = mesh.root_key = Bytes(32);
-        ASSERT_TRUE(run(MeshStore(db()).create(mesh)));
-        Member ada;
-        ada.id = "ada";
-        ada.mesh_id = "mesh";
-        ada.key = kAda;
-        ada.display_name = "Ada";
-        ASSERT_TRUE(run(MeshStore(db()).add_member(ada)));
+        make_mesh();
         one_ = std::make_unique<PresenceStore>(db(), "one");
         two_ = std::make_unique<PresenceStore>(db(), "two");
         ASSERT_TRUE(run(one_->register_node({})));

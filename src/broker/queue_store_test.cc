@@ -1,6 +1,5 @@
 #include "broker/queue_store.h"
 
-#include "broker/mesh_store.h"
 #include "broker/test_store.h"
 
 #include <fmt/format.h>
@@ -8,11 +7,6 @@
 namespace nave::broker {
 namespace {
 
-Key key_number(std::uint8_t number) {
-    Key key{};
-    key[0] = number;
-    return key;
-}
 const Key kAda = key_number(1);
 const Key kBob = key_number(2);
 const Key kCyd = key_number(3);
@@ -26,16 +20,7 @@ class QueueStoreTest : public StoreTest {
             return;
         }
         store_ = std::make_unique<QueueStore>(db(), policy());
-        NewMesh mesh;
-        mesh.mesh.id = mesh.mesh.name = mesh.mesh.slug = "mesh";
-        mesh.owner_secret = mesh.root_key = Bytes(32);
-        ASSERT_TRUE(run(MeshStore(db()).create(mesh)));
-        Member ada;
-        ada.id = "ada";
-        ada.mesh_id = "mesh";
-        ada.key = kAda;
-        ada.display_name = "Ada";
-        ASSERT_TRUE(run(MeshStore(db()).add_member(ada)));
+        make_mesh();
     }
     void TearDown() override {
         store_.reset();

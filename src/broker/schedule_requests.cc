@@ -95,27 +95,22 @@ Task<Result<void>> list_scheduled(Session& session, Presence& presence,
                                   const ClientRequest& request) {
     CO_TRY(const auto all,
            co_await session.broker().schedules.list(presence.mesh_id, presence.member.id));
-    AnswerList list;
-    for (const Scheduled& scheduled : all) {
-        list.add([&](json::ObjectWriter& writer) {
-            writer.plain("id", scheduled.id);
-            writer.text("to", scheduled.target_spec);
-            writer.plain("priority", priority_name(scheduled.priority));
-            writer.integer("deliverAt", scheduled.due_at);
-            writer.integer("createdAt", scheduled.created_at);
-            writer.boolean("encrypted", !scheduled.message);
-            if (scheduled.message) {
-                writer.text("message", *scheduled.message);
-            }
-            if (!scheduled.cron.empty()) {
-                writer.text("cron", scheduled.cron);
-            }
-            writer.integer("firedCount", scheduled.fired_count);
-        });
-    }
-    Answer answer("scheduled_list", request.request_id);
-    list.finish(answer, "messages");
-    session.reply(answer.take());
+    reply_list(session, request, "scheduled_list", "messages", all,
+               [](json::ObjectWriter& writer, const Scheduled& scheduled) {
+                   writer.plain("id", scheduled.id);
+                   writer.text("to", scheduled.target_spec);
+                   writer.plain("priority", priority_name(scheduled.priority));
+                   writer.integer("deliverAt", scheduled.due_at);
+                   writer.integer("createdAt", scheduled.created_at);
+                   writer.boolean("encrypted", !scheduled.message);
+                   if (scheduled.message) {
+                       writer.text("message", *scheduled.message);
+                   }
+                   if (!scheduled.cron.empty()) {
+                       writer.text("cron", scheduled.cron);
+                   }
+                   writer.integer("firedCount", scheduled.fired_count);
+               });
     co_return ok();
 }
 

@@ -116,13 +116,7 @@ Task<Result<void>> list_skills(Session& session, Presence& presence, const Clien
     CO_TRY(std::string query, text_field(request.fields, "query", kQueryBytes));
     CO_TRY(const auto skills,
            co_await session.broker().skills.list(presence.mesh_id, std::move(query)));
-    AnswerList list;
-    for (const Skill& skill : skills) {
-        list.add([&](json::ObjectWriter& writer) { write_skill(writer, skill); });
-    }
-    Answer answer("skill_list", request.request_id);
-    list.finish(answer, "skills");
-    session.reply(answer.take());
+    reply_list(session, request, "skill_list", "skills", skills, &write_skill);
     co_return ok();
 }
 
@@ -151,30 +145,19 @@ Task<Result<void>> get_context(Session& session, Presence& presence, const Clien
     CO_TRY(std::string query, required_text(request.fields, "query", kQueryBytes));
     CO_TRY(const auto contexts,
            co_await session.broker().contexts.find(presence.mesh_id, std::move(query)));
-    AnswerList list;
-    for (const WorkingContext& context : contexts) {
-        list.add([&](json::ObjectWriter& writer) {
-            write_context(writer, context);
-            writer.raw("filesRead", context.files_read);
-            writer.raw("keyFindings", context.key_findings);
-        });
-    }
-    Answer answer("context_results", request.request_id);
-    list.finish(answer, "contexts");
-    session.reply(answer.take());
+    reply_list(session, request, "context_results", "contexts", contexts,
+               [](json::ObjectWriter& writer, const WorkingContext& context) {
+                   write_context(writer, context);
+                   writer.raw("filesRead", context.files_read);
+                   writer.raw("keyFindings", context.key_findings);
+               });
     co_return ok();
 }
 
 Task<Result<void>> list_contexts(Session& session, Presence& presence,
                                  const ClientRequest& request) {
     CO_TRY(const auto contexts, co_await session.broker().contexts.list(presence.mesh_id));
-    AnswerList list;
-    for (const WorkingContext& context : contexts) {
-        list.add([&](json::ObjectWriter& writer) { write_context(writer, context); });
-    }
-    Answer answer("context_list", request.request_id);
-    list.finish(answer, "contexts");
-    session.reply(answer.take());
+    reply_list(session, request, "context_list", "contexts", contexts, &write_context);
     co_return ok();
 }
 

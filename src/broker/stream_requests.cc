@@ -92,20 +92,16 @@ Task<Result<void>> publish(Session& session, Presence& presence, const ClientReq
 
 Task<Result<void>> list_streams(Session& session, Presence& presence,
                                 const ClientRequest& request) {
-    AnswerList list;
-    for (const StreamInfo& stream : session.broker().streams.list(presence.mesh_id)) {
-        list.add([&](json::ObjectWriter& writer) {
-            writer.text("name", stream.name);
-            writer.text("createdBy", stream.created_by);
-            writer.plain("createdAt", iso8601(stream.created_at));
-            writer.integer("subscribers", static_cast<std::int64_t>(stream.subscribers));
-            writer.integer("published", static_cast<std::int64_t>(stream.published));
-            writer.integer("skipped", static_cast<std::int64_t>(stream.skipped));
-        });
-    }
-    Answer answer("stream_list", request.request_id);
-    list.finish(answer, "streams");
-    session.reply(answer.take());
+    reply_list(session, request, "stream_list", "streams",
+               session.broker().streams.list(presence.mesh_id),
+               [](json::ObjectWriter& writer, const StreamInfo& stream) {
+                   writer.text("name", stream.name);
+                   writer.text("createdBy", stream.created_by);
+                   writer.plain("createdAt", iso8601(stream.created_at));
+                   writer.integer("subscribers", static_cast<std::int64_t>(stream.subscribers));
+                   writer.integer("published", static_cast<std::int64_t>(stream.published));
+                   writer.integer("skipped", static_cast<std::int64_t>(stream.skipped));
+               });
     co_return ok();
 }
 

@@ -124,13 +124,7 @@ Task<Result<void>> list_tasks(Session& session, Presence& presence, const Client
     }
     CO_TRY(const auto items,
            co_await session.broker().work.list(presence.mesh_id, std::move(filter)));
-    AnswerList list;
-    for (const WorkItem& item : items) {
-        list.add([&](json::ObjectWriter& writer) { write_item(writer, item); });
-    }
-    Answer answer("task_list", request.request_id);
-    list.finish(answer, "tasks");
-    session.reply(answer.take());
+    reply_list(session, request, "task_list", "tasks", items, &write_item);
     co_return ok();
 }
 

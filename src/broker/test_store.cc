@@ -1,5 +1,6 @@
 #include "broker/test_store.h"
 
+#include "broker/mesh_store.h"
 #include "broker/migrations.h"
 #include "storage/migrations.h"
 
@@ -22,6 +23,25 @@ std::string empty_every_table() {
 }
 
 }  // namespace
+
+Key key_number(std::uint8_t number) {
+    Key key{};
+    key[0] = number;
+    return key;
+}
+
+void StoreTest::make_mesh() {
+    NewMesh mesh;
+    mesh.mesh.id = mesh.mesh.name = mesh.mesh.slug = "mesh";
+    mesh.owner_secret = mesh.root_key = Bytes(32);
+    ASSERT_TRUE(run(MeshStore(db()).create(mesh)));
+    Member ada;
+    ada.id = "ada";
+    ada.mesh_id = "mesh";
+    ada.key = key_number(1);
+    ada.display_name = "Ada";
+    ASSERT_TRUE(run(MeshStore(db()).add_member(ada)));
+}
 
 void StoreTest::SetUp() {
     const bool is_postgres = GetParam() == storage::Store::postgres;

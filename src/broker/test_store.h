@@ -2,6 +2,7 @@
 // support of storage.
 #pragma once
 
+#include "broker/types.h"
 #include "storage/test_database.h"
 
 #include <gtest/gtest.h>
@@ -13,10 +14,16 @@ namespace nave::broker {
 
 inline constexpr std::int64_t kTestNow = 1'763'700'000'000;
 
+// A key that is told from others by its first byte.
+[[nodiscard]] Key key_number(std::uint8_t number);
+
 class StoreTest : public storage::DatabaseTest, public testing::WithParamInterface<storage::Store> {
   protected:
     // Skips when the kind of store is not there.
     void SetUp() override;
+
+    // The mesh "mesh" with one member: "ada", whose key has number 1.
+    void make_mesh();
 
     template <class T>
     T run(Task<T> task) {

@@ -47,8 +47,9 @@ class Ring {
     T pop_front() {
         DCHECK(size_ > 0, "an element to take");
         T value = std::exchange(slots_[head_], T());
-        head_ = static_cast<std::uint32_t>(place(1));
         --size_;
+        // An empty one begins again where its memory is still at hand.
+        head_ = size_ == 0 ? 0 : static_cast<std::uint32_t>(place(1));
         return value;
     }
     // Those behind it move up.

@@ -32,6 +32,7 @@ void Registry::load_mesh(Mesh mesh, std::vector<Member> members) {
     live.members.clear();
     live.ids_by_key.clear();
     live.revoked_keys.clear();
+    live.absent.reset();
     membership_changes_ += 1;
     for (Member& member : members) {
         if (member.revoked_at) {
@@ -65,6 +66,7 @@ void Registry::add_member(Member member) {
             }
         }
         live->members.insert_or_assign(member.id, std::move(member));
+        live->absent.reset();
     }
 }
 
@@ -73,6 +75,7 @@ void Registry::remove_member(const Member& member) {
     if (LiveMesh* live = find_mesh(member.mesh_id)) {
         live->ids_by_key.erase(member.key);
         live->members.erase(member.id);
+        live->absent.reset();
         live->revoked_keys.insert(member.key);
     }
 }
@@ -116,6 +119,7 @@ Presence& Registry::add(PresencePtr presence) {
     const auto place =
         std::ranges::upper_bound(live->presences, added.connected_at, {}, &Presence::connected_at);
     live->presences.insert(place, &added);
+    live->absent.reset();
     live->by_key[added.member.key].push_back(&added);
     if (added.session_key) {
         live->by_key[*added.session_key].push_back(&added);
@@ -130,6 +134,7 @@ void Registry::remove(Presence& presence) {
     LiveMesh* live = find_mesh(presence.mesh_id);
     CHECK(live != nullptr, "a presence in a mesh that is not loaded");
     std::erase(live->presences, &presence);
+    live->absent.reset();
     const auto drop = [&](auto& map, const auto& key) {
         const auto found = map.find(key);
         if (found != map.end() && std::erase(found->second, &presence) > 0 &&
@@ -260,6 +265,18 @@ std::vector<Presence*> Registry::peers_of(std::string_view mesh_id, const Presen
     return peers;
 }
 
+const std::vector<const Member*>& Registry::absent_members(const LiveMesh& live) {
+    if (!live.absent) {
+        live.absent.emplace();
+        for (const auto& [id, member] : live.members) {
+            if (!live.by_key.contains(member.key)) {
+                live.absent->push_back(&member);
+            }
+        }
+    }
+    return *live.absent;
+}
+
 std::vector<Key> Registry::absent_of(std::string_view mesh_id, const Key& sending_member,
                                      const Target& target) const {
     const LiveMesh* live = find_mesh(mesh_id);
@@ -268,10 +285,10 @@ std::vector<Key> Registry::absent_of(std::string_view mesh_id, const Key& sendin
     }
     const auto* group = std::get_if<GroupTarget>(&target);
     std::vector<Key> keys;
-    for (const auto& [id, member] : live->members) {
-        if (!live->by_key.contains(member.key) && member.key != sending_member &&
-            (group == nullptr || has_group(member.default_groups, group->name))) {
-            keys.push_back(member.key);
+    for (const Member* member : absent_members(*live)) {
+        if (member->key != sending_member &&
+            (group == nullptr || has_group(member->default_groups, group->name))) {
+            keys.push_back(member->key);
         }
     }
     return keys;

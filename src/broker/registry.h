@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -77,7 +78,11 @@ class Registry {
         std::unordered_set<Key, KeyHash> revoked_keys;
         std::vector<Presence*> presences;  // in order of connection
         std::unordered_map<Key, std::vector<Presence*>, KeyHash> by_key;
+        // Members without a presence, once somebody has asked for them; until who is a member or
+        // present changes.
+        mutable std::optional<std::vector<const Member*>> absent;
     };
+    [[nodiscard]] static const std::vector<const Member*>& absent_members(const LiveMesh& live);
     [[nodiscard]] const LiveMesh* find_mesh(std::string_view mesh_id) const;
     [[nodiscard]] LiveMesh* find_mesh(std::string_view mesh_id);
 

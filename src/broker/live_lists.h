@@ -37,6 +37,7 @@ class LiveLists {
     std::vector<std::size_t> list_of_;  // by append; lists_.size() or more: none
 };
 
+// None when all of it has been settled meanwhile.
 [[nodiscard]] Result<std::vector<Key>> live_recipients(storage::Transaction& tx,
                                                        const Bytes& column);
 // Some of the lists that a process left behind. Few, for a call holds up what is to be stored.

@@ -330,6 +330,16 @@ class SharedListTest : public QueueStoreTest {
 
 BROKER_ON_EVERY_STORE(SharedListTest);
 
+// As PostgreSQL may show it: the envelope was read before it was settled, the list after.
+TEST_P(SharedListTest, AListThatIsGoneIsNoRecipients) {
+    store_all({to_many("1", keys(10, 30), {}), to_many("2", keys(10, 30), {})});
+    ASSERT_EQ(lists(), 1);
+    script("delete from mesh_live_list;");
+    EXPECT_EQ(recipients("1"), std::vector<Key>());
+    EXPECT_TRUE(run(store_->requeue({"1"})));
+    EXPECT_EQ(claim_ids(key_number(10)), Ids());
+}
+
 TEST_P(SharedListTest, OneListForAllThatNameItUntilTheLastHasGone) {
     const auto stored =
         store_all({to_many("1", keys(10, 30), {}), to_many("2", keys(11, 31), {kBob}),

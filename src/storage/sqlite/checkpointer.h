@@ -23,7 +23,7 @@ namespace nave::storage::sqlite {
 class Checkpointer {
   public:
     struct Limits {
-        int soft_pages = 2'048;   // 8 MiB: copy passively each time the log grew by this much
+        int soft_pages = 512;     // 2 MiB: copy passively each time the log grew by this much
         int hard_pages = 32'768;  // 128 MiB: hold the writer and start the log anew
     };
 

@@ -385,7 +385,11 @@ uninstall_command() {
         user_systemctl daemon-reload || true
         user_systemctl reset-failed "${found[@]}" 2>/dev/null || true
     fi
-    if [ "$(mode_installed)" = binary ]; then rm -f "$binary"; fi
+    if [ "$(mode_installed)" = binary ]; then
+        rm -f "$binary"
+    else
+        (find_compose && remove_container) || warn "the container could not be removed: docker rm --force nave-backend"
+    fi
     rm -rf "${base:?}/deploy"
     rm -f "$base/mode" "$base/version.env" "$HOME/.cloudflared/nave-config.yml"
     say "Nave is uninstalled. Kept: $base (settings, data, backups, logs) and the tunnel's credentials.

@@ -90,6 +90,9 @@ run_compose() {
     "${compose[@]}" --env-file "$env_file" -p nave -f "$base/deploy/compose.yml" "$@" </dev/null
 }
 
+# A container that failed is started again by Docker, and so outlives a unit that has given up.
+remove_container() { run_compose down >/dev/null 2>&1; }
+
 # Runs the installed nave with the operator's settings, beside the server or without one.
 run_nave() { # run_nave MODE ARGUMENT...
     local mode=$1

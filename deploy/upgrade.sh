@@ -26,6 +26,7 @@ schema_newer=15
 
 stop_server() {
     user_systemctl stop "$unit"
+    if [ "$mode" = container ]; then remove_container || return 1; fi
     [ "$(main_pid "$unit")" = 0 ]
 }
 
